@@ -1,0 +1,95 @@
+"""The plan: what is asked, with every default documented. The command line, the YAML file and the Python call are this one model.
+
+Before `select.resolve` a plan may say "auto"; afterwards nothing is left open, and `train plan.yaml` runs the same thing again.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+
+from trainwright.runtime.schema import Kind
+
+UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+BYTES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+
+
+def seconds(value: Any) -> Any:
+    """60, "60s", "2m", "1.5h" → seconds. Raises ValueError for anything else."""
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|min|h)?\s*", value)
+        if not match:
+            raise ValueError("write a time like 60s, 5m or 1h")
+        return float(match[1]) * UNITS[match[2] or "s"]
+    return value
+
+
+def size(value: Any) -> Any:
+    """4000000000, "4GB", "512MiB" → bytes. Raises ValueError for anything else."""
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMG]i?B|B)?\s*", value)
+        if not match:
+            raise ValueError("write a size like 4GB or 512MiB")
+        return int(float(match[1]) * BYTES[match[2] or ""])
+    return value
+
+
+Seconds = Annotated[float, BeforeValidator(seconds), PlainSerializer(lambda s: f"{s:g}s", return_type=str, when_used="unless-none"), Field(gt=0)]
+Bytes = Annotated[int, BeforeValidator(size), Field(gt=0)]
+
+
+class Part(BaseModel):
+    """Frozen, and a key that nobody knows is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Allow(Part):
+    """A blocking finding that is let through; the reason is kept in the record and shown in the report."""
+
+    code: str = Field(pattern=r"^TW1\d\d$")
+    because: str = Field(min_length=3)
+
+
+class LearnerChoice(Part):
+    """One candidate: a learner's name, and settings that replace its defaults (checked by the learner itself)."""
+
+    name: str
+    settings: dict[str, Any] = {}
+
+
+class Plan(Part):
+    """What to learn from which data, under which limits."""
+
+    source: str | None = Field(None, description="CSV, TSV or Parquet file; none for a frame given in Python.")
+    target: str | None = Field(None, description="The column to predict.")
+    task: str = Field("auto", description="binary, multiclass or regression; auto looks at the target.")
+    metric: str = Field("auto", description="The primary metric, by which candidates are chosen; auto follows the task.")
+    positive: str | None = Field(None, description="The class that counts as 'yes' in a task of two classes.")
+    split: str = Field("auto", pattern=r"^(auto|random|given|group:.+|time:.+|given:.+)$", description="random, group:COL, time:COL or given:COL.")
+    test: str | None = Field(None, description="A file of its own with the sealed rows.")
+    folds: int = Field(5, ge=2, le=20, description="Folds of the cross-validation.")
+    kinds: dict[str, Kind] = Field({}, description="Kinds that replace the inferred ones: {column: kind}.")
+    drop: tuple[str, ...] = Field((), description="Columns that are not to be learned from.")
+    weight: str | None = Field(None, description="A column of row weights; it is no feature.")
+    protected: tuple[str, ...] = Field((), description="Columns by which bias is looked for.")
+    learners: tuple[LearnerChoice, ...] = Field((), description="The candidates, in order; empty means our own list.")
+    time: Seconds | None = Field(None, description="Wall time from process start to exit; 60s when neither limit is given.")
+    candidates: int | None = Field(None, ge=1, description="A budget in work units in the place of time: the same result on any clock.")
+    memory: Bytes | None = Field(None, description="Cap over all processes; 80 % of what this process may use when not given.")
+    workers: int | None = Field(None, ge=1, description="Candidates that are trained at once; the cores that this process may use when not given.")
+    threads: int = Field(1, ge=1, description="Threads of one fit.")
+    engine: Literal["local", "inline"] = Field("local", description="Where work runs: this machine's processes, or this very process.")
+    allow: tuple[Allow, ...] = Field((), description="Blocking findings that are let through, each with its reason.")
+    seed: int = Field(0, ge=0, lt=2**32, description="All randomness derives from it.")
+    out: Path = Field(Path("runs"), description="The folder in which the run's folder is made.")
+    keep_data: bool = Field(True, description="Keep the rows as read beside the run; otherwise only digests.")
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> Plan:
+        if self.time is not None and self.candidates is not None:
+            raise ValueError("give time or candidates, not both: one is a limit of the clock, the other of work")
+        return self

@@ -1,0 +1,126 @@
+"""Atomic, durable files. Whatever must survive a crash is written through here, and nowhere else.
+
+A file appears whole or not at all: written beside its place, synced, renamed over it, the folder synced. Each durable
+operation passes `_durable`, which a test may replace to count it, to fail it or to kill the process at it.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from trainwright.errors import MachineError
+
+Fault = Callable[[str, Path], None]
+"""Called with ("write" | "sync" | "rename" | "append" | "remove", path) just before each durable operation."""
+
+_fault: Fault | None = None
+
+
+@contextmanager
+def faults(fault: Fault) -> Iterator[None]:
+    """Let `fault` see (and fail) every durable operation inside the block. For tests."""
+    global _fault
+    before, _fault = _fault, fault
+    try:
+        yield
+    finally:
+        _fault = before
+
+
+def _durable(operation: str, path: Path) -> None:
+    if _fault is not None:
+        _fault(operation, path)
+
+
+@contextmanager
+def machine_errors(path: Path, *, doing: str) -> Iterator[None]:
+    """Turn the operating system's refusal into our error, with the way to mend it."""
+    try:
+        yield
+    except OSError as error:
+        raise machine_error(error, path, doing=doing) from error
+
+
+def machine_error(error: OSError, path: Path, *, doing: str) -> MachineError:
+    """The MachineError that says in our words what the operating system refused."""
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    fixes = {
+        errno.ENOSPC: ("TW090", "free some space, or give another folder with --out"),
+        errno.EDQUOT: ("TW090", "free some of your quota, or give another folder with --out"),
+        errno.EACCES: ("TW091", f"make {path} accessible to this user, or give another folder with --out"),
+        errno.EPERM: ("TW091", f"make {path} accessible to this user, or give another folder with --out"),
+        errno.EROFS: ("TW091", "the file system is read-only: give another folder with --out"),
+    }
+    code, fix = fixes.get(error.errno or 0, ("TW092", "look at the disk; what was acknowledged before is kept"))
+    return MachineError(code, f"could not {doing}: {reason.lower()}", where=str(path), why="the record would have a hole", fix=fix)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in `folder` durable."""
+    _durable("sync", folder)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write(path: Path, data: bytes | bytearray | memoryview) -> None:
+    """Put `data` at `path`, whole or not at all, and durably.
+
+    Raises MachineError when the operating system refuses; the old file, if any, is then still whole.
+    """
+    with machine_errors(path, doing="write a file"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            _durable("write", path)
+            with beside.open("wb") as file:
+                file.write(data)
+                file.flush()
+                _durable("sync", path)
+                os.fsync(file.fileno())
+            _durable("rename", path)
+            beside.replace(path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """`value` as indented JSON, for people to read. Raises ValueError for NaN and infinities."""
+    write(path, (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def write_text(path: Path, text: str) -> None:
+    write(path, text.encode())
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_bytes())
+
+
+def append(handle: int, path: Path, line: bytes) -> None:
+    """Add `line` to an open file and sync it. `path` only names it in errors."""
+    with machine_errors(path, doing="add to the event log"):
+        _durable("append", path)
+        view = memoryview(line)
+        while view:
+            view = view[os.write(handle, view) :]
+        _durable("sync", path)
+        os.fsync(handle)
+
+
+def remove(path: Path) -> None:
+    """Remove a file durably; nothing happens when it is not there."""
+    with machine_errors(path, doing="remove a file"):
+        _durable("remove", path)
+        path.unlink(missing_ok=True)
+        sync_folder(path.parent)

@@ -1,0 +1,36 @@
+"""The schema: what each column is and how its raw values are read. Written at training, used by the server, kept in the bundle."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+Kind = Literal["number", "category", "ordered", "yesno", "datetime", "text", "identifier", "constant", "image", "audio"]
+KINDS: tuple[str, ...] = get_args(Kind)
+WORDS: tuple[str, ...] = ("category", "ordered", "text", "identifier", "constant", "image", "audio")  # kinds whose column is Coded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnSchema:
+    """One column: its name, its kind, and the rules by which a raw value becomes a typed one (see `typed.py`)."""
+
+    name: str
+    kind: Kind
+    missing: tuple[str, ...] = ()  # text that means "missing", beyond the empty cell; compared after stripping, case kept
+    decimal: str = "."  # of numbers written as text
+    thousands: str = ""  # "" or one of , . ' _ and blanks
+    formats: tuple[str, ...] = ()  # of date-times written as text: strptime formats, tried in this order, or "iso", "seconds"
+    yes: tuple[str, ...] = ()  # words that mean yes, casefolded
+    no: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()  # of an ordered category, lowest first
+
+    def as_dict(self) -> dict[str, Any]:
+        """Only what differs from the default, with lists for tuples: what JSON keeps."""
+        full = asdict(self)
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in full.items() if v != () and (k, v) not in (("decimal", "."), ("thousands", ""))}
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> ColumnSchema:
+        """Raises TypeError for an unknown key; the bundle loader turns it into a BundleError."""
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
+        return cls(**fields)
