@@ -1,0 +1,96 @@
+"""The catalogue: which learners there are. Listing imports none of them; `learner_class` imports the one that is asked for.
+
+Our own are the files of the family folders here: `tabular/ridge.py` *is* the name `tabular/ridge`. Other packages add theirs through the
+entry-point group `trainwright.learners`: the entry's name is the learner's, its value the module (whose LEARNER counts) or the class.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from importlib import import_module, metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Any, cast
+
+from trainwright.errors import RequestError, nearest
+from trainwright.learners.interface import Learner
+
+GROUP = "trainwright.learners"
+FOLDER = Path(__file__).parent
+
+
+def _own() -> dict[str, str]:
+    """Our names and the modules that they are."""
+    files = sorted(file for file in FOLDER.glob("*/*.py") if not file.name.startswith("_"))
+    return {f"{file.parent.name}/{file.stem}": f"{__name__}.{file.parent.name}.{file.stem}" for file in files}
+
+
+def _added() -> dict[str, metadata.EntryPoint]:
+    """What other packages add. One of our names cannot be taken over."""
+    own = _own()
+    return {entry.name: entry for entry in sorted(metadata.entry_points(group=GROUP), key=lambda e: (e.name, e.value)) if entry.name not in own}
+
+
+def names() -> tuple[str, ...]:
+    """All names, sorted: our own and those of other packages."""
+    return tuple(sorted({*_own(), *_added()}))
+
+
+def learner_class(name: str) -> type[Learner]:
+    """The learner of this name.
+
+    Raises RequestError TW012 when there is none, or when another package's entry cannot be loaded or is no learner.
+    """
+    own = _own()
+    if name in own:
+        return cast("type[Learner]", import_module(own[name]).LEARNER)
+    added = _added()
+    if name not in added:
+        near = nearest(name, names())
+        raise RequestError(
+            "TW012",
+            f"there is no learner {name!r}",
+            where=f"learners: {name}",
+            why="only these are installed: " + ", ".join(names()),
+            fix=f"did you mean {near!r}?" if near else "take one of these, or install the package that adds it",
+        )
+    try:
+        found = added[name].load()
+        kind = found.LEARNER if isinstance(found, ModuleType) else found
+    except Exception as error:  # whatever a stranger's module raises
+        raise _unusable(name, added[name], f"loading it fails: {type(error).__name__}") from error
+    if not isinstance(kind, type) or not dataclasses.is_dataclass(kind) or not all(hasattr(kind, part) for part in ("card", "space", "fit")):
+        raise _unusable(name, added[name], "it is no dataclass with card, space and fit")
+    return cast("type[Learner]", kind)
+
+
+def _unusable(name: str, entry: metadata.EntryPoint, what: str) -> RequestError:
+    package = entry.dist.name if entry.dist else "?"
+    return RequestError(
+        "TW012",
+        f"the learner {name!r} cannot be used",
+        where=f"package {package}, entry point {entry.value}",
+        why=what,
+        fix="see the documentation on adding a learner, or leave this one out",
+    )
+
+
+def make(name: str, settings: Mapping[str, Any]) -> Learner:
+    """The learner `name` with these settings; those not named keep their defaults.
+
+    Raises RequestError TW012 for an unknown learner, TW010 for an unknown setting or an impossible value.
+    """
+    kind = learner_class(name)
+    known = [field.name for field in dataclasses.fields(cast(Any, kind)) if field.init]
+    for key in settings:
+        if key not in known:
+            near = nearest(key, known)
+            raise RequestError(
+                "TW010",
+                f"{name} has no setting {key!r}",
+                where=f"learners: {name}: settings",
+                why="a setting that nobody reads would be ignored in silence",
+                fix=f"did you mean {near!r}?" if near else "it has: " + (", ".join(known) or "none"),
+            )
+    return kind(**settings)

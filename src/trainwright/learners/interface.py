@@ -13,29 +13,10 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
+from trainwright.features.feature import Feature as Feature  # learners and select know both from here
+from trainwright.features.feature import Reads as Reads
 from trainwright.runtime.columns import Columns, Floats, Matrix
 from trainwright.runtime.step import Step
-
-Reads = Literal["scaled", "filled", "coded", "columns", "environment", "nothing"]
-"""How a learner wants its rows, which chooses the recipe of transforms in `features/`:
-
-`scaled`       numbers filled and standardised, missing indicators, categories one-hot: for linear models and networks
-`filled`       numbers filled, missing indicators, few categories one-hot and many as frequency ranks: for trees of scikit-learn
-`coded`        numbers with NaN, categories as whole-number codes in one column each: for boosting that knows both
-`columns`      the typed columns themselves: text, images and sounds
-`environment`  no rows at all: `Training.environment`
-`nothing`      no features: the dummy baseline
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Feature:
-    """One column of the feature matrix: its name, the table column that it comes from, and what it holds."""
-
-    name: str
-    origin: str
-    kind: Literal["number", "indicator", "code"]  # a code is a category number, to be split by equality
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Training:

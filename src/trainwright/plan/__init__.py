@@ -1,0 +1,1 @@
+"""The plan: what is asked, in one model."""

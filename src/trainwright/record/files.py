@@ -124,3 +124,24 @@ def remove(path: Path) -> None:
         _durable("remove", path)
         path.unlink(missing_ok=True)
         sync_folder(path.parent)
+
+
+def replace_folder(beside: Path, place: Path) -> None:
+    """Put a finished folder at its place; there it appears whole. Everything in it is synced first.
+
+    Raises MachineError when the operating system refuses.
+    """
+    with machine_errors(place, doing="put a folder into place"):
+        for path in sorted(beside.rglob("*")):
+            if path.is_file():
+                _durable("sync", path)
+                handle = os.open(path, os.O_RDONLY)
+                try:
+                    os.fsync(handle)
+                finally:
+                    os.close(handle)
+        for folder in (*(path for path in sorted(beside.rglob("*")) if path.is_dir()), beside):
+            sync_folder(folder)
+        _durable("rename", place)
+        beside.rename(place)
+        sync_folder(place.parent)

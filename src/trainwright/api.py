@@ -1,0 +1,97 @@
+"""The Python API's functions: the same words as the command line and the plan file, as keyword arguments."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from trainwright.errors import RequestError, need
+from trainwright.plan.model import Plan
+from trainwright.plan.read import PLAN_SUFFIXES, make_plan, read_plan
+from trainwright.run import Run
+
+
+def train(source: Any = None, /, *, progress: bool = True, **asked: Any) -> Run:
+    """Train on a table and give the Run: its bundle, evidence, report and leaderboard.
+
+    `source` is a path to a table or to a plan (.yaml), or a frame: pandas, Polars, Arrow. The keyword arguments are the keys
+    of a plan (`trainwright schema` lists them): `train("adult.csv", target="income", time="60s")`.
+    Progress goes to standard error; `progress=False` keeps it silent.
+    Raises TrainwrightError with what, where, why and how to mend it; FindingStop when a finding blocks.
+    """
+    started = time.monotonic()
+    plan, rows = asked_of(source, asked)
+    from trainwright import flow
+
+    return flow.train(plan, rows=rows, started=started, progress=_progress(progress))
+
+
+def resume(run: str | Path | Run, *, progress: bool = True) -> Run:
+    """Go on with a run that was stopped. One that ended comes back as it is."""
+    started = time.monotonic()
+    from trainwright import flow
+
+    return flow.resume(_folder(run), started=started, progress=_progress(progress))
+
+
+def reproduce(run: str | Path | Run, *, out: str | Path | None = None, progress: bool = False) -> dict[str, Any]:
+    """Do a run again from its record and compare the digests: keys `same`, `model_digest`, `bundle_digest`, `recorded`, `changed`, `run`."""
+    from trainwright import flow
+
+    folder = _folder(run)
+    return flow.reproduce(folder, out=Path(out) if out is not None else folder.parent / "reproduced", progress=_progress(progress))
+
+
+def check(source: Any = None, /, **asked: Any) -> dict[str, Any]:
+    """Look at a table without training: rows, columns with kinds and reasons, findings. The keywords are those of a plan."""
+    from trainwright.data.read import describe, inspect
+
+    plan, rows = asked_of(source, asked)
+    return describe(inspect(plan, rows))
+
+
+def plan(source: Any = None, /, **asked: Any) -> Plan:
+    """The resolved plan for a table: every default decided, every candidate named."""
+    from trainwright.data.read import look_at
+    from trainwright.select.resolve import resolve
+
+    asked_plan, rows = asked_of(source, asked)
+    return resolve(asked_plan, look_at(asked_plan, rows))
+
+
+def asked_of(source: Any, asked: dict[str, Any]) -> tuple[Plan, object | None]:
+    """What was asked, from a path, a plan file or a frame and further keys; and the frame, when there is one.
+
+    Raises MissingExtra (TW060) without the packages of the `tables` extra, RequestError for keys and values that are not allowed.
+    """
+    need("polars", extra="tables", to="read a table")
+    fields = {name: _plain(value) for name, value in asked.items() if value is not None}
+    if source is None or isinstance(source, str | os.PathLike):
+        if source is not None and Path(source).suffix in PLAN_SUFFIXES:
+            given = read_plan(Path(source)).model_dump(mode="json", exclude_unset=True)
+            if fields.keys() & {"time", "candidates"}:
+                given = {name: value for name, value in given.items() if name not in ("time", "candidates")}
+            return make_plan(given | fields, where=str(source)), None
+        return make_plan(({} if source is None else {"source": str(source)}) | fields), None
+    if "source" in fields:
+        raise RequestError("TW002", "source is given twice", where="the call", why="a frame was given too", fix="leave one of them out")
+    return make_plan(fields), source
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, os.PathLike):
+        return str(value)
+    return list(value) if isinstance(value, tuple | set) else value
+
+
+def _folder(run: str | Path | Run) -> Path:
+    return run.folder if isinstance(run, Run) else Path(run)
+
+
+def _progress(wanted: bool) -> Any:
+    from trainwright.report.progress import Lines
+    from trainwright.stages import Progress
+
+    return Lines() if wanted else Progress()

@@ -1,0 +1,167 @@
+"""The winner becomes what ships: refitted on all open rows where it can be ended, written as a bundle, compared with itself.
+
+`ship` runs in a worker; `ship_winner` is the caller's side: the best candidate that ships within the limits, else a baseline.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainwright import runtime
+from trainwright.bundle import parity
+from trainwright.bundle.sketches import sketch
+from trainwright.bundle.write import write_bundle
+from trainwright.data import store
+from trainwright.data.dataset import Dataset
+from trainwright.engine.interface import Engine, Job
+from trainwright.errors import Infeasible
+from trainwright.features.recipe import apply
+from trainwright.learners import make
+from trainwright.learners.interface import Budget
+from trainwright.plan.model import Plan
+from trainwright.record.log import Log
+from trainwright.record.seeds import rng_for
+from trainwright.runtime.columns import take_all
+from trainwright.runtime.steps import Decide
+from trainwright.runtime.typed import Typed
+from trainwright.select.candidate import Pipeline, fit_pipeline
+from trainwright.select.limits import Timer
+from trainwright.select.outcome import Outcome, choose
+
+SHIP = "trainwright.bundle.ship:ship"
+PARITY_ROWS = 20_000  # open rows on which the bundle is compared with the training objects
+
+
+def ship(
+    *, data: str, folder: str, number: int, learner: str, settings: dict[str, Any], seed: int, threads: int, iterations: int | None
+) -> dict[str, Any]:
+    """Refit one candidate on all open rows and write it as a bundle into `folder`.
+
+    Gives `model_digest`, `parity` (what was compared, the largest difference), `latency_us` (median of one row through the
+    runtime, for the leaderboard only), `bytes`. Raises BundleError (TW055) when the bundle does not answer as the learner did.
+    """
+    dataset = store.load(Path(data))
+    budget = Budget(threads=threads, iterations=iterations)
+    pipeline = fit_pipeline(dataset, dataset.splits.open, make(learner, settings), budget, seed, ("ship", number))
+    steps: list[tuple[str, Any, tuple[str, ...]]] = [("typed", Typed(schema=dataset.features), ("rows",)), *pipeline.prepared.steps]
+    for index, step in enumerate(pipeline.fitted.ship()):
+        steps.append((f"model{index}", step, (steps[-1][0],)))
+    output: dict[str, Any] = {"kind": "classes", "classes": list(dataset.classes)} if dataset.classes else {"kind": "number"}
+    output["from"] = steps[-1][0]
+    if dataset.classes:
+        steps.append(("decide", Decide(classes=dataset.classes), (steps[-1][0],)))
+    rows = _some(dataset, seed)
+    bundle = write_bundle(
+        Path(folder),
+        task=dataset.task or "",
+        output=output,
+        steps=steps,
+        features=dataset.features,
+        sketches=sketch(dataset, pipeline.predict(dataset, rows)),
+        marks={"contains_training_rows": False},
+    )
+    compared = _compare(bundle, pipeline, dataset, rows)
+    return {
+        "model_digest": bundle.model_digest,
+        "parity": compared,
+        "latency_us": _latency(bundle, dataset),
+        "bytes": sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()),
+    }
+
+
+def _some(dataset: Dataset, seed: int) -> np.ndarray:
+    """At most PARITY_ROWS of the open rows, ascending."""
+    rows = dataset.splits.open
+    return rows if len(rows) <= PARITY_ROWS else np.sort(rng_for(seed, "parity").choice(rows, PARITY_ROWS, replace=False))
+
+
+def _compare(bundle: runtime.Bundle, pipeline: Pipeline, dataset: Dataset, rows: np.ndarray) -> dict[str, Any]:
+    """The parity gate: the bundle against the training objects, on open rows and on edge rows; never on sealed ones."""
+    columns = take_all(dataset.columns, rows)
+    edges = parity.edge_rows(dataset.features, columns)
+    on_rows = parity.check(bundle, pipeline.predict(dataset, rows), columns, task=dataset.task or "")
+    on_edges = parity.check(bundle, pipeline.fitted.predict(apply(pipeline.prepared.steps, edges)), edges, task=dataset.task or "")
+    return {"rows": on_rows, "edges": on_edges}
+
+
+def _latency(bundle: runtime.Bundle, dataset: Dataset, repeats: int = 50) -> float:
+    """Median microseconds of predicting one row, given as a dictionary as a caller would."""
+    rows = dataset.splits.open[:repeats]
+    columns = take_all(dataset.columns, rows)
+    took = []
+    for index in range(len(rows)):
+        row = {name: _raw(column, index) for name, column in columns.items()}
+        started = time.perf_counter_ns()
+        bundle.outputs([row])
+        took.append(time.perf_counter_ns() - started)
+    return round(statistics.median(took) / 1000, 1)
+
+
+def _raw(column: Any, index: int) -> Any:
+    if isinstance(column, np.ndarray):
+        value = float(column[index])
+        return None if np.isnan(value) else value
+    code = int(column.codes[index])
+    return column.vocabulary[code] if code >= 0 else None
+
+
+def ship_job(plan: Plan, run: Path, number: int, folder: Path, *, iterations: int | None, seconds: float | None = None) -> Job:
+    """The job that ships one of the plan's candidates into `folder`."""
+    choice = plan.learners[number]
+    arguments = {
+        "data": str(run / "data"),
+        "folder": str(folder),
+        "number": number,
+        "learner": choice.name,
+        "settings": choice.settings,
+        "seed": plan.seed,
+        "threads": plan.threads,
+        "iterations": iterations,
+    }
+    result = folder.with_name(f"{folder.name}.json")
+    name = f"ship {number} into {folder.name}"
+    return Job(name=name, call=SHIP, arguments=arguments, result=result, seconds=seconds, memory=plan.memory, threads=plan.threads)
+
+
+def baseline_folder(run: Path, number: int) -> Path:
+    return run / "baselines" / f"{number:03d}"
+
+
+def ship_winner(plan: Plan, outcomes: list[Outcome], engine: Engine, log: Log, timer: Timer, *, keep_back: float, follow: int | None) -> dict[str, Any]:
+    """Ship the best candidate that can be shipped; each attempt is recorded. Gives the "shipped" event's content.
+
+    `follow` names the candidate that an earlier run shipped, which a repeated run ships without trying others.
+    Raises Infeasible (TW071) when not even a baseline ships.
+    """
+    done = log.last("shipped")
+    if done is not None:
+        return done.what
+    ranked = choose(outcomes, plan.metric)
+    if follow is not None:
+        ranked = [outcome for outcome in ranked if outcome.number == follow]
+    reasons = []
+    for outcome in ranked:
+        ready = log.last("baseline shipped", number=outcome.number)
+        if ready is not None:  # shipped at the start, so that there is something to fall back on
+            return log.append("shipped", passed_over=reasons, folder=str(baseline_folder(Path(), outcome.number)), **ready.what).what
+        left = timer.left() - keep_back
+        if left <= 0:
+            reasons.append(f"{outcome.learner}: no time was left")
+            continue
+        folder = log.folder / "winner"
+        engine.submit(ship_job(plan, log.folder, outcome.number, folder, iterations=outcome.iterations, seconds=None if left == float("inf") else max(left, 0.5)))
+        ended = engine.next(timeout=None)
+        assert ended is not None
+        if ended.status == "done":
+            return log.append("shipped", number=outcome.number, passed_over=reasons, folder="winner", **ended.value).what
+        reason = (ended.error or {}).get("what", "")
+        reasons.append(f"{outcome.learner}: {ended.status}{': ' + reason if reason else ''}")
+        log.append("not shipped", number=outcome.number, why=reasons[-1])
+    raise Infeasible("TW071", "no candidate could be shipped", where="; ".join(reasons), why="nothing that was trained ends as a bundle", fix="give more --time")
+
+

@@ -1,0 +1,35 @@
+"""`trainwright check`: look at a table without training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trainwright.cli import show
+from trainwright.cli.flags import JSON, SOURCE, with_asked
+
+
+@with_asked
+def command(asked: dict[str, Any], source: str | None = SOURCE, as_json: bool = JSON) -> int:
+    """Show what a table holds and what would make a model of it wrong."""
+    from trainwright import api
+
+    seen = api.check(source, **asked)
+    allowed = {item["code"] for item in asked.get("allow", [])}
+    blocking = [finding for finding in seen["findings"] if finding["blocking"] and finding["code"] not in allowed]
+    if as_json:
+        show.emit({"schema_version": 1, "rows": seen["source"]["rows"], "columns": len(seen["described"]), **seen})
+    else:
+        source_read = seen["source"]
+        read = ", ".join(f"{name} {value!r}" for name, value in source_read["details"].items())
+        show.write(f"{source_read['path']}: {source_read['rows']:,} rows, {source_read['columns']:,} columns ({source_read['format']}; {read})")
+        for note in source_read["notes"]:
+            show.write(f"  {note}")
+        show.write("")
+        show.write(show.schema_table(seen["described"]))
+        show.write("")
+        if seen["task"]:
+            show.write(f"target {seen['target']}: {seen['task']} ({seen['why_task']})")
+            show.write(f"split: {seen['splits']['why']}")
+            show.write("")
+        show.write(show.findings_text(seen["findings"]))
+    return 3 if blocking else 0

@@ -1,0 +1,53 @@
+"""`trainwright train`: from a table to a model, its evidence and its report."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import typer
+
+from trainwright.cli import show
+from trainwright.cli.flags import JSON, SOURCE, with_asked
+
+
+@with_asked
+def command(
+    asked: dict[str, Any],
+    source: str | None = SOURCE,
+    resume: str | None = typer.Option(None, "--resume", metavar="RUN", help="Go on with a run that was stopped.", show_default=False),
+    as_json: bool = JSON,
+) -> int:
+    """Train on a table or a plan file; write the run, its report and its bundle."""
+    from trainwright import api, flow
+    from trainwright.cli.bars import progress
+
+    started = show.started()
+    with progress() as told:
+        if resume is not None:
+            run = flow.resume(resume, started=started, progress=told)
+        else:
+            plan, _ = api.asked_of(source, asked)
+            if plan.target is None and plan.source is not None and sys.stdin.isatty() and not as_json:
+                plan = plan.model_copy(update={"target": ask_target(plan)})
+            run = flow.train(plan, started=started, progress=told)
+    if as_json:
+        show.emit(run.summary)
+    else:
+        from trainwright.report.terminal import summary_lines
+
+        show.write("\n".join(summary_lines(run.folder)))
+    return 0
+
+
+def ask_target(plan: Any) -> str:
+    """Ask which column to predict, on a terminal."""
+    from trainwright.data.prepare import likely_targets
+    from trainwright.data.read import read_rows
+
+    table = read_rows(plan, None)
+    likely = likely_targets(table)
+    for name, reason in likely[:8]:
+        typer.echo(f"  {name:<28} {reason}", err=True)
+    answer: str = typer.prompt("Which column is to be predicted?", default=likely[0][0] if likely else None, err=True)
+    return answer

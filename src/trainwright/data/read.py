@@ -1,0 +1,142 @@
+"""From what was asked to a Dataset: read, prepare, look for what would make the result wrong, keep the rows for the workers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainwright.data import store
+from trainwright.data.dataset import Dataset, Finding, Role, Splits, Table
+from trainwright.data.findings import find
+from trainwright.data.prepare import prepare
+from trainwright.data.sources import read_table
+from trainwright.errors import FindingStop, RequestError
+from trainwright.plan.command import command_of
+from trainwright.plan.model import Plan
+from trainwright.record import files
+from trainwright.record.log import Log
+
+
+def read_dataset(asked: Plan, rows: object | None, log: Log) -> Dataset:
+    """The dataset of a run: read now, or read back when the log says that it was read before.
+
+    `rows` is a frame given in Python, in the place of `asked.source`.
+    Raises SourceError and RequestError for what cannot be read or learned, FindingStop for a blocking finding.
+    """
+    if log.last("dataset") is not None:
+        dataset = store.load(log.folder / "data")
+    else:
+        dataset = look_at(asked, rows)
+        files.write_json(log.folder / "dataset.json", describe(dataset))
+        store.keep(dataset, log.folder, Path(asked.out) / ".data")
+        codes = sorted(finding.code for finding in dataset.findings)
+        log.append("dataset", digest=dataset.digest, source=dataset.table.source.digest, rows=dataset.table.rows, findings=codes)
+    stop_at_findings(dataset.findings, asked)
+    return dataset
+
+
+def look_at(asked: Plan, rows: object | None) -> Dataset:
+    """Read, prepare and check, without a run: what `check` and `plan` do as well."""
+    table = read_rows(asked, rows)
+    test = read_table(asked.test, like=[described.schema for described in table.described]) if asked.test else None
+    dataset = prepare(asked, table, test)
+    allowed = frozenset(item.code for item in asked.allow)
+    findings = find(dataset, protected=asked.protected, allow=allowed, seed=asked.seed)
+    return dataclasses.replace(dataset, findings=findings)
+
+
+def inspect(asked: Plan, rows: object | None) -> Dataset:
+    """As `look_at`, but a table without a target is looked at as well: its columns alone."""
+    if asked.target is not None:
+        return look_at(asked, rows)
+    table = read_rows(asked, rows)
+    everything = np.arange(table.rows)
+    splits = Splits("sealed", "none", open=everything, sealed=everything[:0], folds=(), why="no target was named (--target)")
+    features = tuple(described.schema for described in table.described if described.role == "feature")
+    dataset = Dataset(table, features, None, None, None, "", (), None, None, splits, (), {}, digest="")
+    return dataclasses.replace(dataset, findings=find(dataset, protected=asked.protected, seed=asked.seed))
+
+
+def read_rows(asked: Plan, rows: object | None) -> Table:
+    """The table alone, with the roles that the plan gives. Raises RequestError (TW004) when there is nothing to read."""
+    source = asked.source if rows is None else rows
+    if source is None:
+        raise RequestError("TW004", "there is nothing to read", where="source", fix="name a file: `trainwright train FILE --target COLUMN`")
+    return read_table(source, kinds=asked.kinds, roles=roles_of(asked))
+
+
+def roles_of(asked: Plan) -> dict[str, Role]:
+    """What the plan says of single columns."""
+    roles: dict[str, Role] = dict.fromkeys(asked.drop, "set aside")
+    how, _, column = asked.split.partition(":")
+    if how in ("group", "time"):
+        roles[column] = "group" if how == "group" else "time"
+    if how == "given" and column:
+        roles[column] = "set aside"
+    if asked.weight:
+        roles[asked.weight] = "weight"
+    if asked.target:
+        roles[asked.target] = "target"
+    return roles
+
+
+def stop_at_findings(findings: tuple[Finding, ...], asked: Plan) -> None:
+    """Raise FindingStop when a blocking finding was not allowed; the error carries the whole corrected command."""
+    allowed = {item.code for item in asked.allow}
+    blocking = [finding for finding in findings if finding.blocking and finding.code not in allowed]
+    if not blocking:
+        return
+    first = blocking[0]
+    more = "".join(f"; {finding.code}: {finding.what} ({finding.where})" for finding in blocking[1:])
+    columns = tuple(dict.fromkeys(column for finding in blocking for column in finding.columns if column != asked.target))
+    dropped = asked.model_copy(update={"drop": (*asked.drop, *columns)}) if columns else None
+    ways = [f"drop what leaks: {command_of(_set(dropped, 'drop'))}"] if dropped else []
+    codes = tuple((code, "WHY IT IS ALL RIGHT") for code in Counter(finding.code for finding in blocking))
+    ways.append(f"or, where it is all right: {command_of(asked, allow=codes)}")
+    raise FindingStop(first.code, first.what + more, where=first.where, why=first.why, fix="\n        ".join(ways))
+
+
+def _set(plan: Plan, field: str) -> Plan:
+    """The plan with `field` counted as asked for, so that the command names it."""
+    return Plan.model_validate(plan.model_dump(exclude_unset=True) | {field: getattr(plan, field)})
+
+
+def describe(dataset: Dataset) -> dict[str, Any]:
+    """The content of dataset.json: all that people and the report read of a dataset; counts and names, no values."""
+    source, splits = dataset.table.source, dataset.splits
+    return {
+        "source": dataclasses.asdict(source) | {"notes": list(source.notes)},
+        "described": [
+            {
+                "name": d.schema.name,
+                "kind": d.schema.kind,
+                "role": d.role,
+                "why": d.why,
+                "flag": d.flag,
+                "missing": d.missing,
+                "distinct": d.distinct,
+                "note": d.note,
+            }
+            for d in dataset.table.described
+        ],
+        "task": dataset.task,
+        "why_task": dataset.why_task,
+        "target": dataset.target_name,
+        "classes": list(dataset.classes),
+        "splits": {
+            "design": splits.design,
+            "how": splits.how,
+            "why": splits.why,
+            "open": len(splits.open),
+            "sealed": len(splits.sealed),
+            "folds": len(splits.folds) // splits.repeats,
+            "repeats": splits.repeats,
+        },
+        "dropped": dataset.dropped,
+        "findings": [finding.as_dict() for finding in dataset.findings],
+        "digest": dataset.digest,
+    }

@@ -1,0 +1,23 @@
+"""Scaling: each number to mean 0 and standard deviation 1 over the training rows; indicators stay 0 and 1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from trainwright.features.feature import Feature
+from trainwright.features.transform import Fit
+from trainwright.runtime.columns import Floats, Matrix
+from trainwright.runtime.steps import Scale
+
+
+def fit(matrix: Matrix, features: Sequence[Feature], y: Floats | None, rng: np.random.Generator) -> Fit:
+    """Takes a float32 matrix without gaps. A column that does not vary in float32 is only shifted."""
+    shift, spread = matrix.mean(axis=0, dtype=np.float64), matrix.std(axis=0, dtype=np.float64)
+    plain = np.array([feature.kind != "number" for feature in features], bool)
+    still = plain | ~(spread > 1e-7 * np.abs(shift)) | ~(spread > 1e-30) | ~np.isfinite(spread)
+    shift[plain | ~np.isfinite(shift)] = 0.0
+    factor = np.where(still, 1.0, 1.0 / np.where(still, 1.0, spread))
+    step = Scale(shift=shift.astype(np.float32), factor=factor.astype(np.float32))
+    return Fit(step, step.apply(matrix), tuple(features))

@@ -1,0 +1,124 @@
+"""The whole system on one page: from what was asked to a model that may go into production.
+
+Each stage returns its recorded result when the log says that it is done; resuming a run is running this page again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from trainwright import stages
+from trainwright.bundle.ship import ship_winner
+from trainwright.data.read import read_dataset
+from trainwright.engine.interface import Engine, open_engine
+from trainwright.errors import RequestError, SourceError
+from trainwright.plan.model import Plan
+from trainwright.plan.read import dump_plan
+from trainwright.record import files
+from trainwright.record.log import Log
+from trainwright.report.write import write_report
+from trainwright.run import Run
+from trainwright.select.limits import Timer, end_reserve
+from trainwright.select.resolve import DEFAULT_SECONDS, available_cores, default_memory
+from trainwright.select.search import Replay
+from trainwright.stages import Progress
+
+
+def train(
+    asked: Plan, *, rows: object | None = None, folder: Path | None = None, started: float | None = None, progress: Progress | None = None, replay: Replay | None = None
+) -> Run:
+    """From a plan to a run whose bundle may go into production.
+
+    `rows` is a frame in the place of `asked.source`; `folder` an earlier run's folder to go on with; `started` when the
+    process started, on `time.monotonic`'s clock; `replay` the outcomes that are to happen again (see `reproduce`).
+    Raises TrainwrightError; what was done until then is in the run folder, and `resume` goes on from there.
+    """
+    progress = progress or Progress()
+    timer = Timer(time.monotonic() if started is None else started, _limit(asked, replay))
+    with _workers(asked) as engine, _run(asked, folder) as log:
+        timer = stages.after_earlier_sessions(timer, log)
+        progress.stage("reading", asked.source or "a frame")
+        dataset = read_dataset(asked, rows, log)  # a blocking finding stops here: nothing trains on bad data
+        progress.dataset(dataset)
+        plan = stages.resolve_plan(asked, dataset, log)  # nothing is left on "auto"
+        progress.plan(plan, log.folder)
+        outcomes = stages.search_candidates(plan, dataset, log, engine, timer, progress, replay)  # test rows still sealed
+        progress.stage("shipping", "refitting the best on all open rows")
+        shipped = ship_winner(plan, outcomes, engine, log, timer, keep_back=end_reserve(plan.time, 0.0) * 0.8, follow=stages.followed(replay))
+        bundle = stages.place_bundle(shipped, log)
+        progress.stage("measuring", "the bundle that ships, through the runtime that serves")
+        evidence = stages.measure_bundle(plan, dataset, outcomes, bundle, log)  # opens the sealed rows, once
+        bundle = stages.complete_bundle(plan, dataset, outcomes, shipped, evidence, log)
+        stages.write_summary(plan, dataset, outcomes, shipped, evidence, bundle, log, timer)
+        write_report(log.folder)
+        stages.finish(plan, dataset, log)
+    return Run(log.folder)
+
+
+@contextlib.contextmanager
+def _workers(asked: Plan) -> Iterator[Engine]:
+    """Workers start to load while the data is read."""
+    engine = open_engine(asked.engine, asked.workers or available_cores(), preload=stages.PRELOAD, memory=asked.memory or default_memory())
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+@contextlib.contextmanager
+def _run(asked: Plan, folder: Path | None) -> Iterator[Log]:
+    """A new run folder, or an earlier one to go on with, locked. A folder in which nothing was recorded does not stay behind."""
+    folder, new = (folder, False) if folder is not None else (stages.new_folder(asked), True)
+    with Log(folder) as log:
+        if new:
+            files.write_text(folder / "asked.yaml", dump_plan(asked, full=False))
+        log.append("session", resumed=not new)
+        try:
+            yield log
+        except (RequestError, SourceError):
+            if new and log.last("dataset") is None:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+        except BaseException as error:
+            log.append("stopped", reason=type(error).__name__, code=getattr(error, "code", None))
+            raise
+
+
+def _limit(asked: Plan, replay: Replay | None) -> float | None:
+    """The wall-time limit; none under a budget of candidates, and none when a run is repeated."""
+    if replay is not None or asked.candidates is not None:
+        return None
+    return asked.time or DEFAULT_SECONDS
+
+
+def resume(folder: str | Path, *, started: float | None = None, progress: Progress | None = None) -> Run:
+    """Go on with a run that was stopped. One that ended comes back as it is."""
+    run = Run(folder)
+    if run.ended:
+        return run
+    return train(run.asked, folder=run.folder, started=started, progress=progress)
+
+
+def reproduce(folder: str | Path, *, out: Path, progress: Progress | None = None) -> dict[str, Any]:
+    """Do a run again from its record, without any clock, and compare digests.
+
+    Gives `same`, both pairs of digests, `changed` (versions or machine that differ, in words), `run` (the new run's folder).
+    Raises RequestError (TW006) when the run did not end, SourceError (TW032) when its rows are gone or are other rows now.
+    """
+    run = Run(folder)
+    before = run.summary
+    changed = stages.what_changed(run)
+    again = train(run.asked, folder=stages.begin_again(run, out), progress=progress, replay=stages.replay_of(run))
+    names = ("model_digest", "bundle_digest")
+    return {
+        "same": all(again.summary[name] == before[name] for name in names),
+        **{name: again.summary[name] for name in names},
+        "recorded": {name: before[name] for name in names},
+        "changed": changed,
+        "run": str(again.folder),
+    }

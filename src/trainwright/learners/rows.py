@@ -1,0 +1,103 @@
+"""What every learner on rows does first and last: take the arrays of a `Training`, and put classes that it has not seen back in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+
+from trainwright.errors import LearnerError
+from trainwright.learners.interface import Fitted, Training
+from trainwright.runtime.columns import Floats, Matrix
+from trainwright.runtime.step import Step
+from trainwright.runtime.steps import Constant, Linear
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labelled:
+    """Rows with a known target. `labels` are the places in `present` of their classes; `present` are the class numbers that occur, ascending."""
+
+    matrix: Matrix  # (rows, features) float32, C order
+    target: Floats  # (rows,) as given: values or class numbers
+    weight: Floats | None
+    classes: int  # 0 for regression
+    present: np.ndarray[Any, np.dtype[np.int64]]
+    labels: np.ndarray[Any, np.dtype[np.int64]]
+
+    @property
+    def weights(self) -> Floats:
+        return np.ones(len(self.target)) if self.weight is None else self.weight
+
+    @property
+    def constant(self) -> bool:
+        """Nothing can be learned beyond a constant: no features, or one class only."""
+        return self.matrix.shape[1] == 0 or (self.classes > 0 and len(self.present) < 2)
+
+
+def labelled(training: Training) -> Labelled:
+    """The rows to learn from: those with a target and a positive weight. (A weight of 0 is the same as leaving the row out.)
+
+    Raises LearnerError TW011 when there is none, or when a feature, a weight or the target is infinite or out of range.
+    """
+    target = training.target
+    if target is None:
+        raise _cannot("there is no target")
+    matrix = training.numbers if training.numbers is not None else np.empty((len(target), 0), np.float32)
+    weight = training.weight
+    if len(matrix) != len(target) or (weight is not None and len(weight) != len(target)):
+        raise _cannot("features, target and weights have different numbers of rows")
+    if weight is not None and not (np.isfinite(weight).all() and (weight >= 0).all()):
+        raise _cannot("a row weight is negative or not finite")
+    keep = ~np.isnan(target) if weight is None else ~np.isnan(target) & (weight > 0)
+    if not keep.all():
+        matrix, target, weight = matrix[keep], target[keep], None if weight is None else weight[keep]
+    if not len(target):
+        raise _cannot("no row has a target and a positive weight")
+    if not np.isfinite(target).all() or np.isinf(matrix).any():
+        raise _cannot("the target or a feature is infinite")
+    present = labels = np.empty(0, np.int64)
+    if training.classes:
+        present, labels = np.unique(target.astype(np.int64), return_inverse=True)
+        if present[0] < 0 or present[-1] >= training.classes or (target != target.astype(np.int64)).any():
+            raise _cannot(f"a target is none of the {training.classes} class numbers")
+    return Labelled(np.ascontiguousarray(matrix, np.float32), target, weight, training.classes, present, labels)
+
+
+def _cannot(what: str) -> LearnerError:
+    return LearnerError("TW011", f"this learner cannot learn from these rows: {what}", where="the rows given for training", fix="look at the data with `trainwright check`")
+
+
+def average(rows: Labelled) -> Floats:
+    """(outputs,) the weighted share of each class, or the weighted mean of the target: what can be said without looking at a row."""
+    if rows.classes:
+        shares = np.bincount(rows.target.astype(np.int64), weights=rows.weights, minlength=rows.classes)
+        return np.asarray(shares / shares.sum())
+    return np.array([np.average(rows.target, weights=rows.weight)])
+
+
+def constantly(values: Floats, **notes: Any) -> Fitted:
+    """A model that says the same of every row."""
+    step = Constant(values=values)
+    return Fitted(predict=step.apply, ship=lambda: (step,), iterations=None, notes=notes)
+
+
+def spread(present: Sequence[int] | np.ndarray[Any, Any], classes: int) -> tuple[Step, ...]:
+    """The step that puts probabilities of the classes seen into their places among all classes, 0 for the others; none where all were seen."""
+    if len(present) == classes:
+        return ()
+    weights = np.zeros((len(present), classes))
+    weights[np.arange(len(present)), np.asarray(present)] = 1.0
+    return (Linear(weights=weights, offset=np.zeros(classes)),)
+
+
+def in_turn(steps: Sequence[Step]) -> Callable[[Any], Floats]:
+    """Predict by applying the steps one after another."""
+
+    def predict(value: Any) -> Floats:
+        for step in steps:
+            value = step.apply(value)
+        return cast(Floats, value)
+
+    return predict

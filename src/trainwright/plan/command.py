@@ -1,0 +1,32 @@
+"""A plan as the command line that asks for it: what errors print as the corrected command, and reports as the way to repeat."""
+
+from __future__ import annotations
+
+import shlex
+
+from trainwright.plan.model import Plan
+
+ASKED = ("target", "task", "metric", "positive", "split", "test", "folds", "weight", "time", "candidates", "workers", "threads", "engine", "seed", "out")
+
+
+def command_of(plan: Plan, *, verb: str = "train", allow: tuple[tuple[str, str], ...] = ()) -> str:
+    """`trainwright VERB …` with what was set; `allow` adds (code, reason) pairs to those of the plan."""
+    words = ["trainwright", verb, plan.source or "SOURCE"]
+    given = plan.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+    for name in ASKED:
+        if name in given:
+            words += [f"--{name}", str(given[name])]
+    for name in ("drop", "protected"):
+        if given.get(name):
+            words += [f"--{name}", ",".join(given[name])]
+    if given.get("learners"):
+        words += ["--learners", ",".join(choice["name"] for choice in given["learners"])]
+    for column, kind in given.get("kinds", {}).items():
+        words += ["--kind", f"{column}={kind}"]
+    if "memory" in given:
+        words += ["--memory", f"{given['memory']}B"]
+    if given.get("keep_data") is False:
+        words += ["--no-keep-data"]
+    for code, because in [*((item.code, item.because) for item in plan.allow), *allow]:
+        words += ["--allow", code, "--because", because]
+    return shlex.join(words)

@@ -1,0 +1,57 @@
+"""Predict a file: rows in the order of the file, the answer and its probabilities beside the identifier."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainwright import runtime
+from trainwright.data.sources import read_table
+from trainwright.errors import RequestError, SourceError, nearest
+from trainwright.record import files
+from trainwright.record.log import NAME
+from trainwright.runtime.columns import Coded
+
+
+def predict_file(model: str | Path, source: str | Path, output: Path, *, identifier: str | None = None) -> dict[str, Any]:
+    """Predict every row of `source` with a run's bundle (or a bundle) and write `output` (.csv or .parquet).
+
+    Gives `rows`, `columns` of the output, `notes` in words (columns that were not needed).
+    Raises SourceError for a file that cannot be read, BadInput for columns that are missing or cells that are not what they
+    should be, RequestError (TW009) for another ending, MachineError when the output cannot be written.
+    """
+    import polars as pl
+
+    if output.suffix not in (".csv", ".parquet"):
+        raise RequestError("TW009", f"cannot write {output.suffix or 'a file without ending'}", where=str(output), fix="end it with .csv or .parquet")
+    folder = Path(model)
+    bundle = runtime.load(folder / "bundle" if (folder / NAME).exists() else folder)
+    table = read_table(source, like=bundle.features)
+    if identifier is not None and identifier not in table.columns:
+        near = nearest(identifier, table.columns)
+        raise SourceError("TW030", f"there is no column {identifier!r}", where=str(source), fix=f"did you mean {near!r}?" if near else "--id names a column of the source")
+    outputs = bundle.outputs({feature.name: table.columns[feature.name] for feature in bundle.features})
+    frame: dict[str, Any] = {}
+    if identifier is not None:
+        column = table.columns[identifier]
+        frame[identifier] = column.words() if isinstance(column, Coded) else column
+    frame["prediction"] = bundle.answers(outputs)
+    frame |= {f"probability_{name}": outputs[:, index] for index, name in enumerate(bundle.classes)}
+    written = pl.DataFrame({name: values.tolist() if isinstance(values, np.ndarray) and values.dtype == object else values for name, values in frame.items()})
+    _write(written, output)
+    spare = [name for name in table.columns if name not in {feature.name for feature in bundle.features} and name != identifier]
+    notes = [f"not needed and left out: {', '.join(spare[:10])}{' …' if len(spare) > 10 else ''}"] if spare else []
+    return {"rows": table.rows, "columns": list(frame), "output": str(output), "notes": [*table.source.notes, *notes]}
+
+
+def _write(frame: Any, output: Path) -> None:
+    import io
+
+    buffer = io.BytesIO()
+    if output.suffix == ".csv":
+        frame.write_csv(buffer)
+    else:
+        frame.write_parquet(buffer)
+    files.write(output, buffer.getvalue())

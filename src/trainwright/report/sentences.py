@@ -1,0 +1,238 @@
+"""What the run says in plain words. The page, the terminal and the card take their sentences from here, so they cannot disagree.
+
+Takes    Records: the run's own files.
+Gives    sentences with numbers, units and intervals; what is not known is said to be unknown, never filled in.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from trainwright.report import glossary
+from trainwright.report.numbers import count, decimals, finite, fixed, interval, listed, percent, quoted, score, things
+from trainwright.report.records import Json, Records
+
+Verdict = Literal["better", "level", "worse", "itself", "unknown"]
+FEW = 100  # rows below which an interval is called wide
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """Something to do next: why, and the command that does it."""
+
+    why: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The answer, part by part, in the order in which a reader wants it."""
+
+    predicts: str
+    good: tuple[str, ...]  # how good, with interval and beside the baselines
+    measured: str  # on how many rows, and how
+    beware: tuple[str, ...]
+    next: tuple[Next, ...]
+
+
+def told(records: Records) -> Told:
+    return Told(
+        predicts=predicts(records.dataset),
+        good=(headline(records.evidence, records.dataset, records.metric), *plain(records), *(against(records, learner) for learner in baselines(records))),
+        measured=measured(records.evidence, records.dataset),
+        beware=beware(records),
+        next=what_next(records),
+    )
+
+
+def predicts(dataset: Json) -> str:
+    """"It predicts whether “income” is “>50K” or “<=50K”, from 14 columns.\""""
+    target, classes = dataset.get("target"), dataset.get("classes") or []
+    columns = sum(1 for d in dataset.get("described", []) if d.get("role") == "feature")
+    source = f"from {things(columns, 'column')} of the table"
+    if target is None:
+        return f"It learned without a target, {source}."
+    if len(classes) == 2:
+        return f"It predicts whether {quoted(target)} is {quoted(classes[1])} or {quoted(classes[0])}, {source}."
+    if classes:
+        return f"It predicts which of {count(len(classes))} classes {quoted(target)} is, {source}."
+    return f"It predicts the number {quoted(target)}, {source}."
+
+
+def headline(evidence: Json, dataset: Json, metric: str) -> str:
+    """The primary metric with its interval, and which way is better."""
+    entry = evidence.get("metrics", {}).get(metric)
+    if not entry or finite(entry.get("value")) is None:
+        return f"The {glossary.in_sentence(metric)} was not measured."
+    known = glossary.METRICS.get(metric)
+    unit = glossary.unit(metric, str(dataset.get("target")))
+    return (
+        f"Its {glossary.in_sentence(metric)} is {score(entry)}{f' {unit}' if unit else ''} (95 % interval {interval(entry)}); "
+        f"{known.span if known else entry.get('better', '') + ' is better'}."
+    )
+
+
+def plain(records: Records) -> tuple[str, ...]:
+    """The same in everyday terms, where the evidence holds a metric that has any."""
+    metrics, classes = records.evidence.get("metrics", {}), records.dataset.get("classes") or []
+
+    def value(name: str) -> float | None:
+        return finite(metrics.get(name, {}).get("value"))
+
+    out: list[str] = []
+    auc, accuracy, mae, r2 = value("roc_auc"), value("accuracy"), value("mae"), value("r2")
+    if len(classes) == 2 and auc is not None:
+        out.append(f"Of two rows, one {quoted(classes[1])} and one {quoted(classes[0])}, it puts the right one first {fixed(100 * auc, 0)} times in 100; guessing does 50.")
+    if len(classes) > 2 and accuracy is not None:
+        out.append(f"It names the right class for {fixed(100 * accuracy, 0)} rows in 100.")
+    if not classes and mae is not None:
+        entry = metrics["mae"]
+        share = f" and accounts for {percent(r2, 0)} of the variation between rows" if r2 is not None and r2 > 0 else ""
+        out.append(f"On average it is {score(entry)} off ({interval(entry)}), {glossary.unit('mae', str(records.dataset.get('target')))}{share}.")
+    return tuple(out)
+
+
+def baselines(records: Records) -> list[str]:
+    """Baselines in the order of the evidence, without the winner itself."""
+    return [name for name in records.evidence.get("baselines", {}) if name != records.chosen.get("learner") or _difference(records, name) is not None]
+
+
+def _difference(records: Records, learner: str) -> Json | None:
+    entry: Json | None = records.evidence.get("baselines", {}).get(learner, {}).get("difference")
+    return entry if entry and finite(entry.get("value")) is not None else None
+
+
+def verdict(records: Records, learner: str) -> Verdict:
+    """Whether the model beats a baseline: by the interval of the paired difference, never by the two scores alone."""
+    if learner == records.chosen.get("learner") and records.chosen.get("baseline"):
+        return "itself"
+    entry = _difference(records, learner)
+    low, high = (finite(entry.get("low")), finite(entry.get("high"))) if entry else (None, None)
+    if low is None or high is None:
+        return "unknown"
+    return "better" if low > 0 else "worse" if high < 0 else "level"
+
+
+def against(records: Records, learner: str) -> str:
+    """One sentence on one baseline: its score, the difference, and what follows from the interval."""
+    name = glossary.learner_title(learner)
+    name = name[0].lower() + name[1:] if not name.startswith("Light") else name
+    base = records.evidence["baselines"][learner].get("metrics", {}).get(records.metric, {})
+    has = f"The {name} has {score(base)}" if finite(base.get("value")) is not None else f"The {name} was not measured"
+    result, entry = verdict(records, learner), _difference(records, learner)
+    if result == "itself":
+        return f"The {name} is the model itself: nothing more complicated did better."
+    if entry is None or result == "unknown":
+        return f"{has}; the difference was not measured."
+    amount = f"{score({**entry, 'value': abs(entry['value'])})} (95 % interval of the difference {interval(entry)})"
+    if result == "level":
+        return f"{has}: no clear difference, {interval(entry)} (95 % interval)."
+    return f"{has}: the model is clearly {result}, by {amount}."
+
+
+def measured(evidence: Json, dataset: Json) -> str:
+    """How the numbers came about: sealed or nested, on how many rows, by which interval method."""
+    rows, design = things(evidence.get("rows"), "row"), evidence.get("design")
+    how = f"{evidence.get('method')}, {count(evidence.get('draws'))} draws" if finite(evidence.get("draws")) else str(evidence.get("method", "method not recorded"))
+    if design == "sealed":
+        return f"Measured on {rows} that were sealed before training and opened once, through the very bundle that ships. Intervals: {how}."
+    if design == "nested":
+        repeats = (dataset.get("splits") or {}).get("repeats", 1)
+        times = f", {things(repeats, 'time')} over" if repeats and repeats > 1 else ""
+        return (
+            f"There were too few rows to seal some away, so the procedure was measured instead of the one model: nested cross-validation over {rows}{times}; "
+            f"each row was predicted by models that had not seen it. The bundle is the same procedure, fitted on all rows. Intervals: {how}."
+        )
+    return f"Measured on {rows}; how they were set apart was not recorded."
+
+
+def allowed(records: Records) -> dict[str, str]:
+    """Code -> the reason for which a blocking finding was let through."""
+    return {str(entry["code"]): str(entry["because"]) for entry in records.plan.get("allow") or []}
+
+
+def ordered_findings(records: Records) -> list[Json]:
+    """Findings as they are shown: the blocking ones that were allowed first, with the reason under "because"."""
+    reasons = allowed(records)
+    found = [{**f, "because": reasons.get(str(f.get("code"))) if f.get("blocking") else None} for f in records.dataset.get("findings", [])]
+    return sorted(found, key=lambda f: (not f.get("blocking"), str(f.get("code"))))
+
+
+def beware(records: Records, *, most: int = 4) -> tuple[str, ...]:
+    """What the reader must know before relying on it: let-through findings, no gain, few rows, notes of the evidence, then the warnings."""
+    out: list[str] = []
+    for finding in ordered_findings(records):
+        if finding["blocking"]:
+            because = f"Let through because: {finding['because']}" if finding["because"] else "No reason was recorded for letting it through"
+            out.append(f"{finding['code']} {finding['title']}: {finding['what']} {because}.".replace("..", "."))
+    for learner in baselines(records):
+        if verdict(records, learner) in ("level", "worse"):
+            out.append(f"It is not clearly better than the {glossary.learner_title(learner).lower()}, which is simpler.")
+    rows = finite(records.evidence.get("rows"))
+    if rows is not None and rows < FEW:
+        out.append(f"Only {things(rows, 'row')} stood behind these numbers: the intervals are wide, and rightly so.")
+    out += [_sentence(str(note)) for note in records.evidence.get("notes", [])]
+    warnings = [f for f in ordered_findings(records) if not f["blocking"]]
+    room = max(0, most - len(out))
+    out += [f"{f['code']} {f['title']}: {_sentence(str(f['what']))}" for f in warnings[:room]]
+    if len(warnings) > room:
+        out.append(f"{things(len(warnings) - room, 'more finding')}: see “Findings”.")
+    return tuple(out)
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def run_name(folder: Path) -> str:
+    """The run as a command names it: relative to here when it is below, quoted for the shell."""
+    try:
+        folder = folder.resolve().relative_to(Path.cwd().resolve())
+    except ValueError:
+        folder = folder.resolve()
+    return shlex.quote(str(folder))
+
+
+def what_next(records: Records) -> tuple[Next, ...]:
+    """Commands that follow from what was found, the most useful first."""
+    run, source = run_name(records.folder), str(records.plan.get("source") or "")
+    base = f"trainwright train {shlex.quote(source)} --target {shlex.quote(str(records.dataset.get('target')))}" if source else ""
+    out = [Next("Predict new rows with it.", f"trainwright predict {run} rows.csv -o predictions.csv")]
+    first = next((f for f in ordered_findings(records) if f.get("fix")), None)
+    if first and base:
+        out.append(Next(f"Look at {first['code']} ({first['title']}): {_sentence(str(first['fix']))}", f"trainwright check {shlex.quote(source)}"))
+    waiting = [e for e in records.leaderboard if e.get("outcome") in ("not started", "out of time")]
+    limit = finite(records.plan.get("time")) or _seconds(records.plan.get("time"))
+    if waiting and base and limit:
+        out.append(Next(f"{things(len(waiting), 'candidate')} had no time: give more.", f"{base} --time {limit * 5:g}s"))
+    out.append(Next("Check that the bundle is whole and unchanged.", f"trainwright verify {run}/bundle"))
+    return tuple(out)
+
+
+def _seconds(value: object) -> float | None:
+    """Plan files write times as "60s"."""
+    text = str(value or "").removesuffix("s")
+    return float(text) if text.replace(".", "", 1).isdigit() else None
+
+
+def winner(records: Records) -> str:
+    """"LightGBM (boosted trees) was chosen out of 12 candidates by cross-validated log loss.\""""
+    entry = records.chosen
+    if not entry:
+        return "No candidate was chosen."
+    tried = [e for e in records.leaderboard if e.get("outcome") == "done"]
+    places = decimals(finite(entry.get("low")), finite(entry.get("high")), finite(entry.get("score")))
+    value = f": {fixed(entry.get('score'), places)}" if finite(entry.get("score")) is not None else ""
+    return (
+        f"{glossary.learner_title(entry.get('learner'))} was chosen out of {things(len(tried), 'finished candidate')} "
+        f"by cross-validated {glossary.in_sentence(records.metric)}{value}."
+    )
+
+
+def missing_words(records: Records) -> str:
+    """The columns that are learned from and have gaps."""
+    gaps = [d["name"] for d in records.dataset.get("described", []) if d.get("role") == "feature" and d.get("missing")]
+    return f"Gaps in {listed(gaps)}." if gaps else "No gaps in the columns that are learned from."

@@ -1,0 +1,40 @@
+"""The result at the end of `train`, for a terminal: the same sentences as the page, the report as a link, the next command.
+
+Takes    the run folder's records. Gives lines of plain text, without colour: the command line decides how to show them.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+from trainwright.report import sentences
+from trainwright.report.numbers import visible
+from trainwright.report.records import Records, read_records
+
+WIDTH = 100
+
+
+def summary_lines(run_folder: Path, *, width: int = WIDTH) -> list[str]:
+    """Read the run folder, and say what came of it. Raises SourceError TW035 when its files are not there."""
+    return lines(read_records(run_folder), width=width)
+
+
+def lines(records: Records, *, width: int = WIDTH) -> list[str]:
+    answer = sentences.told(records)
+    out = [*_wrapped(answer.predicts, width), *_wrapped(sentences.winner(records), width)]
+    for sentence in answer.good:
+        out += _wrapped(sentence, width)
+    out += _wrapped(answer.measured, width)
+    if answer.beware:
+        out += ["", "Beware"]
+        for sentence in answer.beware:
+            out += _wrapped(sentence, width, first="  - ", rest="    ")
+    out += ["", f"Report  {(records.folder / 'report.html').resolve().as_uri()}"]
+    out += [f"Next    {answer.next[0].command}"]
+    return out
+
+
+def _wrapped(sentence: str, width: int, *, first: str = "", rest: str = "") -> list[str]:
+    """Wrapped between words only, so that a command or a name is never cut and can be copied; no escape sequence reaches the terminal."""
+    return textwrap.wrap(visible(sentence, limit=10_000), width=width, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False)

@@ -1,0 +1,120 @@
+"""From a plan with gaps to one without: every "auto" decided, every candidate named with its settings."""
+
+from __future__ import annotations
+
+import os
+
+from trainwright.data.dataset import Dataset
+from trainwright.errors import RequestError, nearest
+from trainwright.learners import learner_class, make, names
+from trainwright.plan.model import LearnerChoice, Plan
+from trainwright.select.portfolio import portfolio
+from trainwright.tasks import TASKS, Task
+
+DEFAULT_SECONDS = 60.0
+MEMORY_SHARE = 0.8
+
+
+def resolve(asked: Plan, dataset: Dataset) -> Plan:
+    """The plan that will run: nothing is left on "auto", and running it again means the same.
+
+    Raises RequestError: TW013 for a metric that the task does not have, TW012 for an unknown learner, TW014 for one that
+    cannot learn this task, TW010 for a wrong setting.
+    """
+    assert dataset.task is not None  # prepare() gave one, or refused
+    task = TASKS[dataset.task]
+    decided = {
+        "task": task.name,
+        "metric": _metric(asked.metric, task),
+        "positive": dataset.classes[1] if len(dataset.classes) == 2 else None,
+        "split": dataset.splits.how,
+        "kinds": {d.schema.name: d.schema.kind for d in dataset.table.described},
+        "learners": tuple(candidates(asked, task)),
+        "time": asked.time if asked.candidates or asked.time else DEFAULT_SECONDS,
+        "memory": asked.memory or default_memory(),
+        "workers": asked.workers or available_cores(),
+    }
+    return Plan.model_validate(asked.model_dump() | {name: getattr(asked, name) for name in ("learners", "allow")} | decided)
+
+
+def candidates(asked: Plan, task: Task) -> list[LearnerChoice]:
+    """The baselines, then what was asked for: exact settings where given, else our list narrowed to the learners named."""
+    fixed = portfolio(task.output)
+    if asked.learners:
+        wanted = [choice.model_copy(update={"name": full_name(choice.name)}) for choice in asked.learners]
+        for choice in wanted:
+            _check(choice, task)
+        chosen: list[LearnerChoice] = []
+        for choice in wanted:
+            alike = [entry for entry in fixed if entry.name == choice.name]
+            chosen += [choice] if choice.settings or not alike else alike
+    else:
+        chosen = fixed
+    baselines = [LearnerChoice(name=name) for name in task.baselines]
+    rest = [choice for choice in _without_repeats(chosen) if choice not in baselines]
+    return [*baselines, *(rest[: asked.candidates] if asked.candidates else rest)]
+
+
+def full_name(name: str) -> str:
+    """`lightgbm` → `tabular/lightgbm` where only one learner ends so; other names come back as they are."""
+    if "/" in name:
+        return name
+    ends = [known for known in names() if known.rpartition("/")[2] == name]
+    return ends[0] if len(ends) == 1 else name
+
+
+def _without_repeats(choices: list[LearnerChoice]) -> list[LearnerChoice]:
+    return [choice for index, choice in enumerate(choices) if choice not in choices[:index]]
+
+
+def _check(choice: LearnerChoice, task: Task) -> None:
+    make(choice.name, choice.settings)
+    card = learner_class(choice.name).card
+    if task.name not in card.tasks:
+        able = [name for name in names() if task.name in learner_class(name).card.tasks]
+        raise RequestError(
+            "TW014",
+            f"{choice.name} cannot learn a {task.name} task",
+            where="learners",
+            why=f"it learns {', '.join(card.tasks)}",
+            fix=f"for {task.name} there are: {', '.join(able)}",
+        )
+
+
+def _metric(name: str, task: Task) -> str:
+    if name == "auto":
+        return task.metric
+    if name not in task.metrics:
+        near = nearest(name, task.metrics)
+        raise RequestError(
+            "TW013",
+            f"a {task.name} task has no metric {name!r}",
+            where="--metric",
+            why="candidates could not be compared by it",
+            fix=f"did you mean {near!r}?" if near else f"there are: {', '.join(task.metrics)}",
+        )
+    return name
+
+
+def available_cores() -> int:
+    """The cores that this process may use (not those that the machine has)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def default_memory() -> int:
+    """The cap in bytes when none is asked for."""
+    return int(MEMORY_SHARE * available_memory())
+
+
+def available_memory() -> int:
+    """Bytes that this process may use: the machine's memory, or the limit of its control group when that is lower."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            with open(path) as file:  # noqa: PTH123 - a kernel file, read once
+                limit = file.read().strip()
+        except OSError:
+            continue
+        if limit.isdigit():
+            total = min(total, int(limit))
+    return total

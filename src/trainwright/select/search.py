@@ -1,0 +1,213 @@
+"""The search: candidates in the plan's order, each in a process of its own, until the budget is spent.
+
+What is recorded before it is used: that a candidate was started, and what came of it. A resumed run starts where the log
+ends. A repeated run (`Replay`) starts exactly the candidates that finished and passes over those that did not, without any
+clock, and so comes to the same choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from trainwright.data.dataset import Dataset
+from trainwright.engine.interface import Engine, Job
+from trainwright.engine.interface import Outcome as JobOutcome
+from trainwright.learners import learner_class
+from trainwright.plan.model import Plan
+from trainwright.record.log import Log
+from trainwright.select.limits import Forecast, Timer, end_reserve
+from trainwright.select.outcome import Outcome, Status, candidate_folder, choose, record, recorded
+
+EVALUATE = "trainwright.select.candidate:evaluate"
+
+
+class Watcher(Protocol):
+    """Who is told how the search goes."""
+
+    def candidate_started(self, number: int, learner: str) -> None: ...
+
+    def candidate_ended(self, outcome: Outcome, best: Outcome | None, *, done: int, total: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What happened in an earlier run and is to happen again, whatever the clock says."""
+
+    statuses: dict[int, Status]  # of each candidate
+    shipped: int  # the candidate that shipped
+
+
+@dataclass(slots=True)
+class Search:
+    """One search over one dataset. `errands` are further jobs (the baselines' bundles) that run between the candidates."""
+
+    plan: Plan
+    dataset: Dataset
+    log: Log
+    engine: Engine
+    timer: Timer
+    watcher: Watcher
+    baselines: int
+    errands: list[Job]
+    errand_ended: Callable[[JobOutcome], None]
+    replay: Replay | None = None
+
+    def run(self) -> list[Outcome]:
+        """All outcomes, in the plan's order. Ends by itself when the candidates or the time are used up."""
+        outcomes = recorded(self.log)
+        forecast = Forecast(self.dataset)
+        for outcome in outcomes.values():
+            self._learn(forecast, outcome)
+        queue = [number for number in range(len(self.plan.learners)) if number not in outcomes]
+        errands = list(self.errands)
+        running: set[str] = set()
+        while queue or running or errands:
+            while self.engine.free > 0:
+                job = self._next_job(queue, errands, outcomes, forecast)
+                if job is None:
+                    break
+                self.engine.submit(job)
+                running.add(job.name)
+            if not running:
+                break
+            ended = self.engine.next(timeout=max(0.01, min(0.5, self._search_left(outcomes, forecast))))
+            if ended is None:
+                if self._search_left(outcomes, forecast) <= 0:
+                    for name in sorted(running - {job.name for job in self.errands}):
+                        self.engine.end(name)
+                continue
+            running.discard(ended.job.name)
+            if ended.job.call == EVALUATE:
+                outcome = self._outcome(ended)
+                record(outcome, self.log)
+                outcomes[outcome.number] = outcome
+                self._learn(forecast, outcome)
+                self.watcher.candidate_ended(outcome, self._best(outcomes), done=len(outcomes), total=len(self.plan.learners))
+            else:
+                self.errand_ended(ended)
+        for number in range(len(self.plan.learners)):
+            if number not in outcomes:
+                outcomes[number] = self._not_started(number, self._why_not(number, outcomes, forecast))
+                record(outcomes[number], self.log)
+        return [outcomes[number] for number in sorted(outcomes)]
+
+    def _next_job(self, queue: list[int], errands: list[Job], outcomes: dict[int, Outcome], forecast: Forecast) -> Job | None:
+        """What to start now: baselines, then their bundles, then the first candidate in order that fits what is left."""
+        if errands and not any(number < self.baselines for number in queue):
+            return errands.pop(0)
+        for number in list(queue):
+            if self.replay is not None:
+                queue.remove(number)
+                before = self.replay.statuses.get(number, "not started")
+                if before != "done":
+                    outcomes[number] = self._not_started(number, f"as in the run repeated: {before}")
+                    record(outcomes[number], self.log)
+                    continue
+                return self._job(number)
+            if number < self.baselines or not self._why_not(number, outcomes, forecast):
+                queue.remove(number)
+                return self._job(number)
+        return None
+
+    def _why_not(self, number: int, outcomes: dict[int, Outcome], forecast: Forecast) -> str:
+        """Why a candidate is not started now: it would not fit the memory or the time that is left. Empty when it fits."""
+        choice = self.plan.learners[number]
+        card = learner_class(choice.name).card
+        needs = forecast.memory_bytes(card)
+        if self.plan.memory is not None and needs > self.plan.memory:
+            return f"needs about {needs / 1e9:.1f} GB, the limit is {self.plan.memory / 1e9:.1f} GB"
+        if self.plan.time is None:
+            return ""
+        expected, left = forecast.candidate_seconds(choice.name, card), self._search_left(outcomes, forecast)
+        return "" if expected <= left else f"expected to take {expected:.1f} s when {max(0.0, left):.1f} s were left"
+
+    def _search_left(self, outcomes: dict[int, Outcome], forecast: Forecast) -> float:
+        """Seconds until the search must end, so that the winner can still be refitted, shipped and measured."""
+        if self.plan.time is None or self.replay is not None:
+            return float("inf")
+        best = self._best(outcomes)
+        refit = (best.fit_seconds or 0.0) * len(self.dataset.splits.open) / self._fold_rows() if best else 0.5
+        return self.timer.left() - end_reserve(self.plan.time, refit)
+
+    def _fold_rows(self) -> int:
+        return max(1, max(len(fold.train) for fold in self.dataset.splits.folds))
+
+    def _job(self, number: int) -> Job:
+        choice = self.plan.learners[number]
+        folder = candidate_folder(self.log.folder, number)
+        self.log.append("candidate started", number=number)
+        self.watcher.candidate_started(number, choice.name)
+        arguments: dict[str, Any] = {
+            "data": str(self.log.folder / "data"),
+            "folder": str(folder),
+            "number": number,
+            "learner": choice.name,
+            "settings": choice.settings,
+            "metric": self.plan.metric,
+            "seed": self.plan.seed,
+            "threads": self.plan.threads,
+        }
+        return Job(
+            name=f"candidate {number}",
+            call=EVALUATE,
+            arguments=arguments,
+            result=folder / "result.json",
+            memory=self.plan.memory,
+            threads=self.plan.threads,
+        )
+
+    def _outcome(self, ended: JobOutcome) -> Outcome:
+        number = int(ended.job.arguments["number"])
+        common: dict[str, Any] = {"seconds": round(ended.seconds, 4), "memory_bytes": ended.memory_bytes, **self._named(number)}
+        if ended.status != "done":
+            status: Status = "out of time" if ended.status == "ended" else ended.status if ended.status in ("out of time", "out of memory") else "failed"
+            why = (ended.error or {}).get("what", "") if status == "failed" else ""
+            return Outcome(status=status, why=why, **common)
+        value = ended.value
+        if value["score"] is None:
+            return Outcome(status="failed", why=f"{self.plan.metric} is undefined on its out-of-fold predictions", **common)
+        return Outcome(
+            status="done",
+            score=value["score"],
+            folds=tuple(value["folds"]),
+            inner=tuple(value["inner"]),
+            iterations=value["iterations"],
+            fit_seconds=value["fit_seconds"],
+            predictions=value["predictions"],
+            **common,
+        )
+
+    def _not_started(self, number: int, why: str) -> Outcome:
+        return Outcome(status="not started", why=why or "the time was used up", **self._named(number))
+
+    def _named(self, number: int) -> dict[str, Any]:
+        choice = self.plan.learners[number]
+        return {"number": number, "learner": choice.name, "settings": choice.settings, "baseline": number < self.baselines}
+
+    def _best(self, outcomes: dict[int, Outcome]) -> Outcome | None:
+        done = [outcome for outcome in outcomes.values() if outcome.status == "done"]
+        return choose(done, self.plan.metric)[0] if done else None
+
+    def _learn(self, forecast: Forecast, outcome: Outcome) -> None:
+        if outcome.fit_seconds is not None:
+            forecast.learn(outcome.learner, learner_class(outcome.learner).card, outcome.fit_seconds)
+
+
+def search(
+    plan: Plan,
+    dataset: Dataset,
+    log: Log,
+    engine: Engine,
+    *,
+    timer: Timer,
+    watcher: Watcher,
+    baselines: int,
+    errands: list[Job],
+    errand_ended: Callable[[JobOutcome], None],
+    replay: Replay | None = None,
+) -> list[Outcome]:
+    """Try the plan's candidates in order; see `Search`."""
+    return Search(plan, dataset, log, engine, timer, watcher, baselines, errands, errand_ended, replay).run()

@@ -1,0 +1,376 @@
+"""The stages of `flow.py`: each does one record's work, or gives back what the log says was done."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import shutil
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainwright import evidence as ev
+from trainwright import runtime
+from trainwright._version import __version__
+from trainwright.bundle.ship import baseline_folder, ship_job
+from trainwright.bundle.write import add_evidence
+from trainwright.data import store
+from trainwright.data.dataset import Dataset
+from trainwright.data.read import describe, look_at
+from trainwright.engine.interface import Engine
+from trainwright.engine.interface import Outcome as JobOutcome
+from trainwright.errors import SourceError
+from trainwright.evidence.opening import open_sealed
+from trainwright.plan.model import Plan
+from trainwright.plan.read import dump_plan, read_plan
+from trainwright.record import files
+from trainwright.record.digests import digest_bytes
+from trainwright.record.log import Log
+from trainwright.report.card import card_text
+from trainwright.run import SUMMARY, Run
+from trainwright.runtime.columns import Floats, take_all
+from trainwright.select.limits import Timer
+from trainwright.select.outcome import Outcome, choose, procedure, recorded
+from trainwright.select.resolve import resolve
+from trainwright.select.search import Replay, search
+from trainwright.tasks import TASKS
+
+PRELOAD = (
+    "numpy",
+    "sklearn.linear_model",
+    "sklearn.ensemble",
+    "sklearn.tree",
+    "lightgbm",
+    "onnxruntime",
+    "trainwright.select.candidate",
+    "trainwright.bundle.ship",
+    "trainwright.learners.graphs",
+)
+"""What the worker server imports once, so that a candidate starts in milliseconds."""
+
+LOCKED = ("trainwright", "numpy", "onnxruntime", "onnx", "scikit-learn", "scipy", "lightgbm", "polars", "pydantic", "threadpoolctl")
+SCHEMA_VERSION = 1
+
+
+class Progress:
+    """Who is told how a run goes; this one keeps silent. The command line and notebooks bring their own."""
+
+    def stage(self, name: str, what: str) -> None: ...
+
+    def dataset(self, dataset: Dataset) -> None: ...
+
+    def plan(self, plan: Plan, folder: Path) -> None: ...
+
+    def candidate_started(self, number: int, learner: str) -> None: ...
+
+    def candidate_ended(self, outcome: Outcome, best: Outcome | None, *, done: int, total: int) -> None: ...
+
+
+def new_folder(asked: Plan) -> Path:
+    """A folder of its own for a run: the source's name and the time, which is there for people and decides nothing."""
+    stem = Path(asked.source).name.split(".")[0] if asked.source else "frame"
+    moment = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")  # local time, as people name things
+    name, number = f"{stem}-{moment}", 1
+    with files.machine_errors(asked.out, doing="make the run's folder"):
+        asked.out.mkdir(parents=True, exist_ok=True)
+        while True:
+            folder = asked.out / (name if number == 1 else f"{name}-{number}")
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                number += 1
+            else:
+                return folder
+
+
+def after_earlier_sessions(timer: Timer, log: Log) -> Timer:
+    """The timer of a resumed run: what earlier sessions used up counts against the limit, but a quarter of it always remains."""
+    if timer.limit is None:
+        return timer
+    used, began, latest = 0.0, None, None
+    for event in log.events[:-1]:  # the last event opened this very session
+        if event.kind == "session":
+            used += (latest - began) if began is not None and latest is not None else 0.0
+            began = event.at
+        latest = event.at
+    used += (latest - began) if began is not None and latest is not None else 0.0
+    return Timer(timer.started, max(timer.limit - used, timer.limit / 4), timer.clock)
+
+
+def resolve_plan(asked: Plan, dataset: Dataset, log: Log) -> Plan:
+    """The resolved plan, written once; a resumed run reads it back, whatever machine it goes on with."""
+    path = log.folder / "plan.yaml"
+    done = log.last("plan")
+    if done is not None:
+        return read_plan(path)
+    plan = resolve(asked, dataset)
+    text = dump_plan(plan, full=True)
+    files.write_text(path, text)
+    files.write_text(log.folder / "lock.txt", lock())
+    log.append("plan", digest=digest_bytes(text.encode()), candidates=len(plan.learners), threads=plan.threads, workers=plan.workers)
+    return read_plan(path)
+
+
+def lock() -> str:
+    """The versions and the kind of machine on which a run's digests rest."""
+    lines = [f"python=={platform.python_version()}", f"platform {platform.system()} {platform.machine()}"]
+    for name in LOCKED:
+        try:
+            lines.append(f"{name}=={metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            lines.append(f"{name} not installed")
+    return "\n".join(lines) + "\n"
+
+
+def search_candidates(
+    plan: Plan, dataset: Dataset, log: Log, engine: Engine, timer: Timer, progress: Progress, replay: Replay | None
+) -> list[Outcome]:
+    """Every candidate's outcome; the baselines are shipped on the way, so that there is a bundle from the first seconds on."""
+    if log.last("searched") is not None:
+        return [outcome for _, outcome in sorted(recorded(log).items())]
+    progress.stage("searching", f"{len(plan.learners)} candidates")
+    count = len(TASKS[plan.task].baselines)
+    errands = [
+        ship_job(plan, log.folder, number, baseline_folder(log.folder, number), iterations=None)
+        for number in range(count)
+        if log.last("baseline shipped", number=number) is None
+    ]
+
+    def errand_ended(ended: JobOutcome) -> None:
+        number = int(ended.job.arguments["number"])
+        if ended.status == "done":
+            log.append("baseline shipped", number=number, **ended.value)
+        else:
+            log.append("baseline not shipped", number=number, why=f"{ended.status} {(ended.error or {}).get('what', '')}".strip())
+
+    outcomes = search(
+        plan, dataset, log, engine, timer=timer, watcher=progress, baselines=count, errands=errands, errand_ended=errand_ended, replay=replay
+    )
+    log.append("searched", candidates=len(outcomes), done=sum(outcome.status == "done" for outcome in outcomes))
+    return outcomes
+
+
+def place_bundle(shipped: dict[str, Any], log: Log) -> runtime.Bundle:
+    """Put what was shipped at `bundle/`. The shipped folder stays until the run ends, so this can be done again after a crash."""
+    place = log.folder / "bundle"
+    if not place.exists():
+        beside = log.folder / ".bundle.part"
+        shutil.rmtree(beside, ignore_errors=True)
+        with files.machine_errors(place, doing="place the bundle"):
+            shutil.copytree(log.folder / shipped["folder"], beside)
+            files.replace_folder(beside, place)
+    return runtime.load(place)
+
+
+def measure_bundle(plan: Plan, dataset: Dataset, outcomes: list[Outcome], bundle: runtime.Bundle, log: Log) -> dict[str, Any]:
+    """Evidence: on the sealed rows through the runtime, or of the nested procedure where too few rows could be sealed."""
+    path = log.folder / "evidence.json"
+    done = log.last("measured", model_digest=bundle.model_digest)
+    if done is not None:
+        measured: dict[str, Any] = files.read_json(path)
+        return measured
+    assert dataset.target is not None
+    task, splits = TASKS[plan.task], dataset.splits
+    baselines = {outcome.learner: outcome for outcome in outcomes if outcome.baseline and outcome.status == "done"}
+    if splits.design == "sealed":
+        open_sealed(log, bundle.model_digest)
+        rows = splits.sealed
+        columns = take_all(dataset.columns, rows)
+        prediction: Floats = bundle.outputs(columns)
+        others = {
+            name: runtime.load(baseline_folder(log.folder, outcome.number)).outputs(columns)
+            for name, outcome in baselines.items()
+            if log.last("baseline shipped", number=outcome.number) is not None
+        }
+        notes: tuple[str, ...] = ()
+    else:
+        rows = np.sort(np.concatenate([fold.test for fold in splits.folds[: len(splits.folds) // splits.repeats]]))
+        whole, picked = procedure(outcomes, plan.metric, [fold.test for fold in splits.folds], splits.repeats, log.folder)
+        prediction = whole[:, rows]
+        others = {name: outcome.read_predictions(log.folder)[:, rows] for name, outcome in baselines.items()}
+        names = {outcome.number: outcome.learner for outcome in outcomes}
+        chosen = choose(outcomes, plan.metric)[0].number
+        total = len(splits.folds)
+        notes = (
+            f"the procedure chose the candidate that ships ({names[chosen]}) in {picked.get(chosen, 0)} of {total} outer folds, "
+            f"and {len(picked)} different candidates in all",
+        )
+    measured = ev.measure(
+        task,
+        dataset.target[rows],
+        prediction,
+        baselines=others,
+        metric=plan.metric,
+        unit=splits.unit_of(dataset.group, rows),
+        weight=None if dataset.weight is None else dataset.weight[rows],
+        classes=dataset.classes,
+        seed=plan.seed,
+        design=splits.design,
+        notes=notes,
+    )
+    files.write_json(path, measured)
+    log.append("measured", model_digest=bundle.model_digest, design=splits.design, rows=len(rows))
+    return measured
+
+
+def complete_bundle(
+    plan: Plan, dataset: Dataset, outcomes: list[Outcome], shipped: dict[str, Any], evidence: dict[str, Any], log: Log
+) -> runtime.Bundle:
+    """Leaderboard and model card, and the bundle with its evidence inside."""
+    board = leaderboard(plan, dataset, outcomes, shipped, log.folder)
+    files.write_json(log.folder / "leaderboard.json", board)
+    chosen = next(entry for entry in board if entry["chosen"])
+    card = card_text(plan.model_dump(mode="json"), files.read_json(log.folder / "dataset.json"), evidence, chosen)
+    files.write_text(log.folder / "card.md", card)
+    return add_evidence(log.folder / "bundle", evidence, card)
+
+
+def leaderboard(plan: Plan, dataset: Dataset, outcomes: list[Outcome], shipped: dict[str, Any], run: Path) -> list[dict[str, Any]]:
+    """One entry a candidate: those that finished first, best first, with the interval of their out-of-fold score."""
+    ranked = choose(outcomes, plan.metric)
+    entries = []
+    for outcome in [*ranked, *(other for other in outcomes if other not in ranked)]:
+        entry: dict[str, Any] = {
+            "candidate": outcome.number,
+            "learner": outcome.learner,
+            "settings": outcome.settings,
+            "baseline": outcome.baseline,
+            "chosen": outcome.number == shipped["number"],
+            "outcome": outcome.status,
+            "why": outcome.why,
+            "score": outcome.score,
+            "low": None,
+            "high": None,
+            "folds": list(outcome.folds),
+            "seconds": outcome.seconds,
+            "memory_bytes": outcome.memory_bytes,
+            "iterations": outcome.iterations,
+        }
+        if outcome in ranked:
+            entry |= _interval(plan, dataset, outcome.read_predictions(run))
+        if entry["chosen"]:
+            entry |= {"latency_us": shipped["latency_us"], "bundle_bytes": shipped["bytes"]}
+        entries.append(entry)
+    return entries
+
+
+def _interval(plan: Plan, dataset: Dataset, predictions: Floats) -> dict[str, float | None]:
+    """Low and high of the out-of-fold score."""
+    assert dataset.target is not None
+    rows = np.flatnonzero(~np.isnan(predictions[0, :, 0]))
+    unit = dataset.splits.unit_of(dataset.group, rows)
+    weight = None if dataset.weight is None else dataset.weight[rows]
+    low, high = ev.quick_interval(plan.metric, dataset.target[rows], predictions[:, rows], unit=unit, weight=weight, seed=plan.seed)
+    return {"low": low, "high": high}
+
+
+def write_summary(
+    plan: Plan,
+    dataset: Dataset,
+    outcomes: list[Outcome],
+    shipped: dict[str, Any],
+    evidence: dict[str, Any],
+    bundle: runtime.Bundle,
+    log: Log,
+    timer: Timer,
+) -> None:
+    """summary.json, which `train --json` prints. `seconds` is set once more when the process is about to end."""
+    chosen = next(outcome for outcome in outcomes if outcome.number == shipped["number"])
+    metric = evidence["metrics"][plan.metric]
+    simple = TASKS[plan.task].baselines[-1]
+    baseline = evidence["baselines"].get(simple) or next(iter(evidence["baselines"].values()), None)
+    files.write_json(
+        log.folder / SUMMARY,
+        {
+            "schema_version": SCHEMA_VERSION,
+            "run": str(log.folder),
+            "bundle": str(log.folder / "bundle"),
+            "report": str(log.folder / "report.html"),
+            "task": plan.task,
+            "target": dataset.target_name,
+            "learner": chosen.learner,
+            "metric": {"name": plan.metric, **{key: metric[key] for key in ("value", "low", "high", "n")}},
+            "baseline": {"name": simple, "value": baseline["metrics"][plan.metric]["value"] if baseline else None},
+            "design": evidence["design"],
+            "seconds": round(timer.spent(), 3),
+            "findings": [{key: f.as_dict()[key] for key in ("code", "title", "blocking", "where")} for f in dataset.findings],
+            "model_digest": bundle.model_digest,
+            "bundle_digest": bundle.bundle_digest,
+            "limits": {"time": plan.time, "candidates": read_plan(log.folder / "asked.yaml").candidates, "memory": plan.memory, "workers": plan.workers},
+            "warnings": [*shipped["passed_over"]],
+            "trainwright": __version__,
+        },
+    )
+
+
+def finish(plan: Plan, dataset: Dataset, log: Log) -> None:
+    """The last event; what only the run itself needed goes, and so do the rows when they are not to be kept."""
+    for leftover in ("winner", "baselines"):
+        shutil.rmtree(log.folder / leftover, ignore_errors=True)
+    if not plan.keep_data:
+        store.forget(log.folder)
+    log.append("ended", dataset=dataset.digest)
+
+
+def followed(replay: Replay | None) -> int | None:
+    return None if replay is None else replay.shipped
+
+
+def replay_of(run: Run) -> Replay:
+    """What happened in a run, from its log: which candidates finished, and which one shipped."""
+    with_outcomes = {event.what["number"]: event.what["status"] for event in run.events if event.kind == "candidate ended"}
+    shipped = next(event.what["number"] for event in reversed(run.events) if event.kind == "shipped")
+    return Replay(statuses=with_outcomes, shipped=shipped)
+
+
+def what_changed(run: Run) -> list[str]:
+    """What is different today from when the run was made: versions and machine, in words."""
+    before = dict(_versions((run.folder / "lock.txt").read_text(encoding="utf-8")))
+    now = dict(_versions(lock()))
+    return [f"{name}: {before.get(name, 'not recorded')} then, {now.get(name, 'not recorded')} now" for name in sorted(before | now) if before.get(name) != now.get(name)]
+
+
+def _versions(text: str) -> list[tuple[str, str]]:
+    return [tuple(line.replace("==", " ", 1).split(" ", 1)) for line in text.splitlines()]  # type: ignore[misc]  # each line has both parts
+
+
+def begin_again(run: Run, out: Path) -> Path:
+    """A new run folder that starts from the very rows of an earlier run: those kept with it, else those of its source.
+
+    Raises SourceError (TW032) when the rows were not kept and the source is gone or has changed since.
+    """
+    folder = new_folder(run.asked.model_copy(update={"out": out}))
+    with Log(folder) as log:
+        files.write_text(folder / "asked.yaml", dump_plan(run.asked, full=False))
+        log.append("session", resumed=False)
+        recorded_event = next(event for event in run.events if event.kind == "dataset")
+        if (run.folder / "data").exists():
+            shutil.copytree(run.folder / "data", folder / "data", copy_function=store.link)
+            dataset = store.load(folder / "data")
+            files.write(folder / "dataset.json", (run.folder / "dataset.json").read_bytes())
+        else:
+            if run.asked.source is None or not Path(run.asked.source).exists():
+                raise SourceError(
+                    "TW032", "the rows of this run are gone", where=str(run.folder), why="they were not kept with it", fix="put the source back where it was"
+                )
+            dataset = look_at(run.asked, None)
+            files.write_json(folder / "dataset.json", describe(dataset))
+            store.keep(dataset, folder, out / ".data")
+        if store.digest_of(dataset) != recorded_event.what["digest"]:
+            raise SourceError("TW032", "the rows are not those of the run", where=str(run.folder), why="their digest differs", fix="put the same file back")
+        log.append("dataset", **recorded_event.what)
+    return folder
+
+
+def forget(run: Run) -> dict[str, Any]:
+    """Erase a run's rows and out-of-fold predictions; the record says that it was done. Gives how many `files` and `bytes` went."""
+    gone = [path for path in (*(run.folder / "data").rglob("*"), *(run.folder / "candidates").rglob("predictions.npy")) if path.is_file()]
+    size = sum(path.stat().st_size for path in gone)
+    with Log(run.folder) as log:
+        log.append("forgotten", files=len(gone), bytes=size)
+        store.forget(run.folder)
+        for path in (run.folder / "candidates").rglob("predictions.npy"):
+            files.remove(path)
+    return {"run": str(run.folder), "files": len(gone), "bytes": size}
