@@ -178,9 +178,9 @@ def measure_bundle(plan: Plan, dataset: Dataset, outcomes: list[Outcome], bundle
         open_sealed(log, bundle.model_digest)
         rows = splits.sealed
         columns = take_all(dataset.columns, rows)
-        prediction: Floats = bundle.outputs(columns)
+        prediction: Floats = bundle.outputs_of(columns)
         others = {
-            name: runtime.load(baseline_folder(log.folder, outcome.number)).outputs(columns)
+            name: runtime.load(baseline_folder(log.folder, outcome.number)).outputs_of(columns)
             for name, outcome in baselines.items()
             if log.last("baseline shipped", number=outcome.number) is not None
         }

@@ -26,22 +26,23 @@ from trainwright.learners.interface import Budget
 from trainwright.plan.model import Plan
 from trainwright.record.log import Log
 from trainwright.record.seeds import rng_for
-from trainwright.runtime.columns import take_all
+from trainwright.runtime.columns import Floats, take_all
 from trainwright.runtime.steps import Decide
 from trainwright.runtime.typed import Typed
-from trainwright.select.candidate import Pipeline, fit_pipeline
+from trainwright.select.candidate import PREDICTIONS, Pipeline, fit_pipeline
 from trainwright.select.limits import Timer
-from trainwright.select.outcome import Outcome, choose
+from trainwright.select.outcome import Outcome, candidate_folder, choose
 
 SHIP = "trainwright.bundle.ship:ship"
 PARITY_ROWS = 20_000  # open rows on which the bundle is compared with the training objects
 
 
 def ship(
-    *, data: str, folder: str, number: int, learner: str, settings: dict[str, Any], seed: int, threads: int, iterations: int | None
+    *, data: str, folder: str, predictions: str, number: int, learner: str, settings: dict[str, Any], seed: int, threads: int, iterations: int | None
 ) -> dict[str, Any]:
     """Refit one candidate on all open rows and write it as a bundle into `folder`.
 
+    `predictions` is the file of its out-of-fold predictions: the honest reference for drift of what will be predicted.
     Gives `model_digest`, `parity` (what was compared, the largest difference), `latency_us` (median of one row through the
     runtime, for the leaderboard only), `bytes`. Raises BundleError (TW055) when the bundle does not answer as the learner did.
     """
@@ -62,7 +63,7 @@ def ship(
         output=output,
         steps=steps,
         features=dataset.features,
-        sketches=sketch(dataset, pipeline.predict(dataset, rows)),
+        sketches=sketch(dataset, _out_of_fold(Path(predictions))),
         marks={"contains_training_rows": False},
     )
     compared = _compare(bundle, pipeline, dataset, rows)
@@ -72,6 +73,13 @@ def ship(
         "latency_us": _latency(bundle, dataset),
         "bytes": sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()),
     }
+
+
+def _out_of_fold(path: Path) -> Floats:
+    """Out-of-fold predictions of the rows that have one, (rows, outputs), averaged over repeats."""
+    predictions = np.load(path, allow_pickle=False)
+    mean: Floats = predictions[:, ~np.isnan(predictions[0, :, 0])].mean(axis=0)
+    return mean
 
 
 def _some(dataset: Dataset, seed: int) -> np.ndarray:
@@ -84,8 +92,10 @@ def _compare(bundle: runtime.Bundle, pipeline: Pipeline, dataset: Dataset, rows:
     """The parity gate: the bundle against the training objects, on open rows and on edge rows; never on sealed ones."""
     columns = take_all(dataset.columns, rows)
     edges = parity.edge_rows(dataset.features, columns)
-    on_rows = parity.check(bundle, pipeline.predict(dataset, rows), columns, task=dataset.task or "")
-    on_edges = parity.check(bundle, pipeline.fitted.predict(apply(pipeline.prepared.steps, edges)), edges, task=dataset.task or "")
+    assert dataset.target is not None
+    scale = None if dataset.classes else float(np.std(dataset.target[dataset.splits.open]))
+    on_rows = parity.check(bundle, pipeline.predict(dataset, rows), columns, scale=scale)
+    on_edges = parity.check(bundle, pipeline.fitted.predict(apply(pipeline.prepared.steps, edges)), edges, scale=scale)
     return {"rows": on_rows, "edges": on_edges}
 
 
@@ -116,6 +126,7 @@ def ship_job(plan: Plan, run: Path, number: int, folder: Path, *, iterations: in
     arguments = {
         "data": str(run / "data"),
         "folder": str(folder),
+        "predictions": str(candidate_folder(run, number) / PREDICTIONS),
         "number": number,
         "learner": choice.name,
         "settings": choice.settings,
@@ -132,7 +143,9 @@ def baseline_folder(run: Path, number: int) -> Path:
     return run / "baselines" / f"{number:03d}"
 
 
-def ship_winner(plan: Plan, outcomes: list[Outcome], engine: Engine, log: Log, timer: Timer, *, keep_back: float, follow: int | None) -> dict[str, Any]:
+def ship_winner(
+    plan: Plan, outcomes: list[Outcome], engine: Engine, log: Log, timer: Timer, *, keep_back: float, follow: int | None
+) -> dict[str, Any]:
     """Ship the best candidate that can be shipped; each attempt is recorded. Gives the "shipped" event's content.
 
     `follow` names the candidate that an earlier run shipped, which a repeated run ships without trying others.
@@ -154,7 +167,11 @@ def ship_winner(plan: Plan, outcomes: list[Outcome], engine: Engine, log: Log, t
             reasons.append(f"{outcome.learner}: no time was left")
             continue
         folder = log.folder / "winner"
-        engine.submit(ship_job(plan, log.folder, outcome.number, folder, iterations=outcome.iterations, seconds=None if left == float("inf") else max(left, 0.5)))
+        engine.submit(
+            ship_job(
+                plan, log.folder, outcome.number, folder, iterations=outcome.iterations, seconds=None if left == float("inf") else max(left, 0.5)
+            )
+        )
         ended = engine.next(timeout=None)
         assert ended is not None
         if ended.status == "done":
@@ -162,6 +179,6 @@ def ship_winner(plan: Plan, outcomes: list[Outcome], engine: Engine, log: Log, t
         reason = (ended.error or {}).get("what", "")
         reasons.append(f"{outcome.learner}: {ended.status}{': ' + reason if reason else ''}")
         log.append("not shipped", number=outcome.number, why=reasons[-1])
-    raise Infeasible("TW071", "no candidate could be shipped", where="; ".join(reasons), why="nothing that was trained ends as a bundle", fix="give more --time")
-
-
+    raise Infeasible(
+        "TW071", "no candidate could be shipped", where="; ".join(reasons), why="nothing that was trained ends as a bundle", fix="give more --time"
+    )

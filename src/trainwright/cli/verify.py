@@ -12,7 +12,7 @@ from trainwright.cli.flags import JSON
 
 def command(bundle: str = typer.Argument(..., help="A bundle or a run folder."), as_json: bool = JSON) -> int:
     """Check every digest of a bundle; of a run, its event log as well."""
-    from trainwright.bundle.verify import verify
+    from trainwright.bundle.audit import verify
     from trainwright.record.log import NAME, read_events
 
     path = Path(bundle)

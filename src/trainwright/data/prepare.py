@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainwright.data.dataset import Dataset, Described, Role, Splits, Table
-from trainwright.data.digest import dataset_digest
+from trainwright.data.digest import digest_of
 from trainwright.data.splits import Material, clock, draw, equal_rows, events_of, strata
 from trainwright.data.target import Target, decode
 from trainwright.errors import RequestError, SourceError, nearest
 from trainwright.plan.model import Plan
-from trainwright.runtime.columns import Coded, Column, Floats, Rows
+from trainwright.runtime.columns import Coded, Column, Floats, Rows, take_all
 from trainwright.runtime.schema import ColumnSchema
 
 LEARNED_FROM = ("number", "category", "ordered", "yesno", "datetime")
@@ -69,7 +69,7 @@ def prepare(plan: Plan, table: Table, test: Table | None = None) -> Dataset:
     described, features = _roles(plan, table, {by: how} if group is not None or time is not None or given is not None else {})
     table = dataclasses.replace(table, described=described)
     splits = _splits(plan, table, features, target, rows, group, time, sealed)
-    return Dataset(
+    dataset = Dataset(
         table=table,
         features=features,
         target=target.values,
@@ -82,8 +82,9 @@ def prepare(plan: Plan, table: Table, test: Table | None = None) -> Dataset:
         splits=splits,
         findings=(),
         dropped=dropped,
-        digest=dataset_digest(table, features, plan.target, target.values, target.task, target.classes, weight, group, splits),
+        digest="",
     )
+    return dataclasses.replace(dataset, digest=digest_of(dataset))
 
 
 def likely_targets(table: Table) -> list[tuple[str, str]]:
@@ -120,7 +121,9 @@ def append(table: Table, test: Table) -> Table:
     for name, column in table.columns.items():
         if name not in test.columns:
             near = nearest(name, test.columns)
-            _misfit(test, f"the test table has no column {name!r}", f"is it {near!r}? rename it" if near else "add the column, empty if nothing is known")
+            _misfit(
+                test, f"the test table has no column {name!r}", f"is it {near!r}? rename it" if near else "add the column, empty if nothing is known"
+            )
         other = test.columns[name]
         if isinstance(column, Coded) and isinstance(other, Coded):
             columns[name] = _joined(column, other)
@@ -130,9 +133,9 @@ def append(table: Table, test: Table) -> Table:
         else:
             columns[name] = np.concatenate([column, other])
     extra = [name for name in test.columns if name not in table.columns]
-    notes = (f"{test.rows:,} test rows were appended as rows {table.rows} to {table.rows + test.rows - 1}",)
+    notes = [f"{test.rows:,} test rows were appended as rows {table.rows} to {table.rows + test.rows - 1}"]
     if extra:
-        notes += (f"left out of the test table, because the training table has no such columns: {', '.join(extra)}",)
+        notes.append(f"left out of the test table, because the training table has no such columns: {', '.join(extra)}")
     source = table.source
     joined = dataclasses.replace(
         source,
@@ -203,10 +206,14 @@ def _check_names(plan: Plan, table: Table) -> None:
             continue
         if column in taken or (column == plan.target and column in plan.drop):
             other = taken.get(column, "a dropped column")
-            raise RequestError("TW015", f"column {column!r} is both {use} and {other}", where="the plan", why="it can be one of them", fix="name another column")
+            raise RequestError(
+                "TW015", f"column {column!r} is both {use} and {other}", where="the plan", why="it can be one of them", fix="name another column"
+            )
         taken[column] = use
     if how == "given" and not by and not plan.test:
-        raise RequestError("TW015", "the test rows are said to be given, but nothing gives them", where="--split given", fix="add --test FILE, or --split given:COL")
+        raise RequestError(
+            "TW015", "the test rows are said to be given, but nothing gives them", where="--split given", fix="add --test FILE, or --split given:COL"
+        )
     if how == "given" and by and plan.test:
         raise RequestError("TW015", "the test rows are given twice", where="--split and --test", why="only one can hold", fix="leave one of them out")
 
@@ -218,12 +225,16 @@ def _weights(table: Table, name: str | None) -> Floats | None:
     column = table.columns[name]
     where = f"{table.source.path}, column {name!r}"
     if isinstance(column, Coded):
-        raise SourceError("TW039", "the weights are not numbers", where=where, why=f"they were read as {table.schema(name).kind}", fix=f"--kind {name}=number")
+        raise SourceError(
+            "TW039", "the weights are not numbers", where=where, why=f"they were read as {table.schema(name).kind}", fix=f"--kind {name}=number"
+        )
     bad = np.flatnonzero((column < 0) | np.isinf(column))
     if len(bad):
         rows = ", ".join(str(row) for row in bad[:3])
         what = f"{len(bad):,} weights are negative or infinite"
-        raise SourceError("TW039", what, where=f"{where}, rows {rows}", why="a row cannot count less than nothing", fix="mend them, or leave --weight out")
+        raise SourceError(
+            "TW039", what, where=f"{where}, rows {rows}", why="a row cannot count less than nothing", fix="mend them, or leave --weight out"
+        )
     return column
 
 
@@ -274,13 +285,17 @@ def _enough(name: str, target: Target, open_rows: Rows, rows: Rows, sealed: Rows
         within = np.bincount(target.values[open_rows].astype(np.int64), minlength=len(target.classes))
         if (within > 0).sum() < 2:
             what = "there is one class only" if sealed is None else "the training rows are of one class only"
-            raise SourceError("TW033", what, where=f"column {name!r}, among the usable rows", why="nothing can be told apart", fix="give rows of a second class")
+            raise SourceError(
+                "TW033", what, where=f"column {name!r}, among the usable rows", why="nothing can be told apart", fix="give rows of a second class"
+            )
         if scarce := int((counts < 2).sum()):
             what = f"{scarce} of {len(counts)} classes have fewer than 2 usable rows"
             fix = "give more rows of them, merge rare classes, or leave their targets empty"
             raise SourceError("TW034", what, where=f"column {name!r}", why="a class must be both learned and tested", fix=fix)
     elif len(np.unique(target.values[open_rows])) < 2:
-        raise SourceError("TW033", "the target is constant", where=f"column {name!r}, among the usable rows", why="there is nothing to predict", fix="name another")
+        raise SourceError(
+            "TW033", "the target is constant", where=f"column {name!r}, among the usable rows", why="there is nothing to predict", fix="name another"
+        )
 
 
 def _roles(plan: Plan, table: Table, split: dict[str, str]) -> tuple[tuple[Described, ...], tuple[ColumnSchema, ...]]:
@@ -340,12 +355,8 @@ def _splits(
     if group is not None:
         unit = group.codes.astype(np.int64)
     elif time is None:
-        columns = {f.name: c.codes[rows] for f in features if isinstance(c := table.columns[f.name], Coded)}
-        same, note = equal_rows(
-            {f.name: Coded(columns[f.name], c.vocabulary) if isinstance(c := table.columns[f.name], Coded) else c[rows] for f in features},
-            target.values[rows],
-        )
-        unit[rows] = rows[np.unique(same, return_index=True)[1][np.unique(same, return_inverse=True)[1]]]
+        same, note = equal_rows(take_all({feature.name: table.columns[feature.name] for feature in features}, rows), target.values[rows])
+        unit[rows] = same
     material = Material(
         rows=rows,
         stratum=stratum,

@@ -10,6 +10,7 @@ Source   stratified dealing of whole units: greedy, largest first, as scikit-lea
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,7 +144,7 @@ def equal_rows(columns: Columns, target: Floats) -> tuple[Rows, str]:
              equal rows are no sign of a repeated record, each row is a unit of its own.
     Source   64-bit mixing after splitmix64 (Steele, Lea & Flood 2014); a chance collision would keep two rows together, no more.
     """
-    hashed = _bits(target)
+    hashed = _mix(_bits(target))  # mixed first: raw bits of two numbers may cancel each other
     for column in columns.values():
         hashed = _mix(hashed ^ (column.codes.astype(np.int64).view(np.uint64) if isinstance(column, Coded) else _bits(column)))
     _, unit, size = np.unique(hashed, return_inverse=True, return_counts=True)
@@ -242,11 +243,11 @@ def _one_part(material: Material) -> Rows:
     rng = rng_for(material.seed, "split", "sealed")
     rows, unit = material.rows, material.unit[material.rows]
     parts = min(SEALED_PARTS, len(np.unique(unit)))
-    sealed = rows[deal(material.stratum[rows], unit, parts, rng) == rng.integers(parts)]
+    sealed: Rows = rows[deal(material.stratum[rows], unit, parts, rng) == rng.integers(parts)]
     if material.classes and not material.grouped:
         left = np.bincount(material.stratum[np.setdiff1d(rows, sealed)], minlength=int(material.stratum.max()) + 1)
         scarce = np.flatnonzero(left < 2)
-        sealed = sealed[~np.isin(material.stratum[sealed], scarce)]
+        return np.asarray(sealed[~np.isin(material.stratum[sealed], scarce)])
     return sealed
 
 
@@ -286,10 +287,7 @@ def _forward(material: Material, rows: Rows) -> tuple[tuple[Fold, ...], str]:
     time = material.time[rows]
     wanted = material.folds
     cuts = _cuts(time, [len(rows) * number / (wanted + 1) for number in range(1, wanted + 1)])
-    ends = [*cuts[1:], np.inf]
-    folds = [
-        Fold(train=rows[time < start], test=rows[(time >= start) & (time < end)]) for start, end in zip(cuts, ends, strict=True) if start < end
-    ]
+    folds = [Fold(train=rows[time < start], test=rows[(time >= start) & (time < end)]) for start, end in pairwise([*cuts, np.inf])]
     able = [fold for fold in folds if not material.classes or len(np.unique(material.stratum[fold.train])) > 1]
     if not able:
         what = "the earlier rows are of one class" if folds else "there are too few points in time among the open rows"
@@ -357,6 +355,7 @@ def _bits(values: Floats) -> NDArray[np.uint64]:
 
 
 def _mix(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    bits = bits + np.uint64(0x9E3779B97F4A7C15)
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return bits ^ (bits >> np.uint64(31))

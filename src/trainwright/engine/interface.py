@@ -69,7 +69,7 @@ class Engine(Protocol):
         """Hand in a job; it starts when there is room, in the order of submission.
 
         Raises ValueError for a call that cannot be imported, arguments that are not JSON, or a name that is taken;
-        MachineError (TW094) when the workers do not start.
+        MachineError when the workers do not start (TW094) or an older result cannot be removed (TW091, TW092).
         """
 
     def next(self, timeout: float | None = None) -> Outcome | None:

@@ -1,0 +1,6 @@
+"""Evidence: what a model is worth. Metrics with intervals, differences to baselines, curves, and the same in plain words."""
+
+from trainwright.evidence.measure import measure, quick_interval
+from trainwright.evidence.metrics import METRICS, Metric, better, score
+
+__all__ = ["METRICS", "Metric", "better", "measure", "quick_interval", "score"]

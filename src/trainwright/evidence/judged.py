@@ -1,11 +1,9 @@
 """Truth and one prediction, summed up so that a metric of any number of redrawn samples is a few matrix products.
 
-Takes    y (rows,), one prediction (rows, outputs), row weights, and for each row the number of the unit it is drawn with.
-Gives    `Judged`, which makes `Batch`es: for counts (draws, units) the weighted sums, each (draws,) or (draws, classes), that the metrics
-         in `metrics.py` are formulas of. A batch of one draw of ones is the sample itself, so a metric's value and its bootstrap are one formula.
-Why      sums cost one product `counts @ sums` for all draws; metrics of the ranking need the rows in order, which is sorted once and then
-         only weighted: nothing is sorted again in a draw.
-Source   the ranking's projections: Hájek (1968), Ann. Math. Stat. 39(2); for the area under the curve DeLong et al. (1988), Biometrics 44(3).
+Takes    y (rows,), one prediction (rows, outputs), row weights, and for each row the number of the unit that it is drawn with.
+Gives    a judge, which makes batches: for counts (draws, units) the weighted sums, (draws,) or (draws, classes), that the metrics in
+         `metrics.py` are formulas of. A batch of one draw of ones is the sample itself: a metric's value and its bootstrap are one formula.
+Cost     draws · units · (3 classes + 2) multiplications, and for metrics of the ranking draws · rows for each class.
 """
 
 from __future__ import annotations
@@ -15,89 +13,198 @@ from functools import cached_property
 
 import numpy as np
 
+from trainwright.evidence.ranking import Ranking
 from trainwright.runtime.columns import Floats, Rows
 
-EXACT_RANKS = 120_000  # rows × rankings up to which each draw ranks anew; beyond, the ranking's first-order terms are drawn (see `Ranking.linear`)
-EPS = float(np.finfo(np.float64).eps)  # probabilities are kept this far from 0 and 1 in the logarithm, as scikit-learn does
+EXACT_RANKS = 40_000  # rows × rankings up to which each draw ranks anew; beyond, the ranking's first-order terms are drawn
+EPS = float(np.finfo(np.float64).eps)  # probabilities are kept this far from 0 and 1 in a logarithm, as scikit-learn does
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Truth:
-    """What the predictions are judged by. Rows of weight zero must have been taken out."""
+    """What predictions are judged by. Rows of weight zero have been taken out."""
 
     y: Floats  # (rows,) class numbers or values
-    weight: Floats | None  # (rows,) above zero
+    weight: Floats  # (rows,) above zero
     unit: Rows  # (rows,) 0 … units-1: rows of one unit are drawn together
     units: int
 
-    @classmethod
-    def plain(cls, y: Floats, weight: Floats | None) -> Truth:
-        """Each row a unit of its own."""
-        return cls(y, weight, np.arange(len(y)), len(y))
+    def per_unit(self, values: Floats) -> Floats:
+        """Weighted sum of a row quantity (rows,) over each unit: (units,)."""
+        return np.bincount(self.unit, weights=values * self.weight, minlength=self.units)
+
+    def per_unit_and_class(self, numbers: Rows, classes: int, values: Floats | float = 1.0) -> Floats:
+        """Weighted sum of a row quantity over each unit and class number: (units, classes)."""
+        return np.bincount(self.unit * classes + numbers, weights=values * self.weight, minlength=self.units * classes).reshape(self.units, classes)
+
+    def row_weights(self, counts: Floats) -> Floats:
+        """(draws, units) → (draws, rows)."""
+        spread = counts if self.rows_are_units else np.take(counts, self.unit, axis=1)
+        return spread if self.weight.min(initial=1.0) == self.weight.max(initial=1.0) == 1.0 else spread * self.weight
 
     @property
-    def one_each(self) -> bool:
-        """Whether row i is unit i, so that a unit's sums are the row's."""
-        return self.units == len(self.y) and bool(np.array_equal(self.unit, np.arange(self.units)))
+    def rows_are_units(self) -> bool:
+        return self.units == len(self.y) and bool((self.unit == np.arange(self.units)).all())
 
 
-class Ranking:
-    """The rows in the order of one score, highest first, with what each draw needs to weigh them."""
+def truth_of(y: Floats, weight: Floats | None = None, unit: Rows | None = None) -> tuple[Truth, Rows]:
+    """The truth, and which rows it keeps: those of weight zero count as not there."""
+    kept = np.arange(len(y)) if weight is None else np.flatnonzero(weight > 0)
+    weights = np.ones(len(kept)) if weight is None else np.asarray(weight, dtype=np.float64)[kept]
+    if unit is None:
+        return Truth(np.asarray(y, dtype=np.float64)[kept], weights, np.arange(len(kept)), len(kept)), kept
+    numbers, codes = np.unique(unit[kept], return_inverse=True)
+    if len(numbers) == len(kept):
+        codes = np.arange(len(kept))
+    return Truth(np.asarray(y, dtype=np.float64)[kept], weights, codes.astype(np.int64), len(numbers)), kept
 
-    def __init__(self, score: Floats, positive: Floats) -> None:
-        self.order = np.argsort(-score, kind="stable")
-        ranked = score[self.order]
-        start = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])  # first row of each group of equal scores
-        last = np.r_[start[1:], len(ranked)] - 1
-        self.at = np.flatnonzero(positive[self.order] > 0)  # places of the positive rows
-        groups = np.searchsorted(start, self.at, side="right") - 1
-        used, self.first = np.unique(groups, return_index=True)  # groups with a positive row, and its first place in `at`
-        self.before, self.end = start[used] - 1, last[used]
-        self.ties = len(used) < len(self.at)
 
-    def areas(self, weights: Floats) -> tuple[Floats, Floats]:
-        """ROC AUC and average precision under each row of weights (draws, rows); NaN where a class has no weight.
+class Batch:
+    """Weighted sums of some draws. A class batch has support, predicted, hits (draws, classes); a number batch has moments."""
 
-        AUC = Σ_t pos_t·(neg below t + ½ neg in t) / (P·N), over groups t of equal scores; AP = Σ_t pos_t/P · (pos down to t / all down to t).
-        """
-        draws = len(weights)
-        if len(self.at) == 0:
-            return np.full(draws, np.nan), np.full(draws, np.nan)
-        ranked = np.take(weights, self.order, axis=1)
-        positive = np.take(ranked, self.at, axis=1)
-        if self.ties:
-            positive = np.add.reduceat(positive, self.first, axis=1)
-        upto = np.cumsum(ranked, axis=1)
-        all_down_to = np.take(upto, self.end, axis=1)
-        before = np.where(self.before >= 0, np.take(upto, np.maximum(self.before, 0), axis=1), 0.0)
-        found = np.cumsum(positive, axis=1)
-        P = found[:, -1]
-        N = upto[:, -1] - P
-        tied = all_down_to - before - positive  # negatives of the same score
-        below = N[:, None] - (all_down_to - found)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            auc = np.einsum("dg,dg->d", positive, below + 0.5 * tied) / (P * N)
-            precision = np.divide(found, all_down_to, out=np.zeros_like(found), where=all_down_to > 0)
-            ap = np.einsum("dg,dg->d", positive, precision) / P
-        few = np.abs(N) <= 1e-12 * upto[:, -1]  # a difference of two sums: no negative may leave a rounding error
-        auc[few] = np.nan
-        return auc, ap
+    def __init__(self, sums: Floats, judge: Judge, counts: Floats) -> None:
+        self.sums, self.judge, self.counts = sums, judge, counts
+        self.classes = judge.classes
 
-    def linear(self, positive: Floats, weight: Floats) -> tuple[Floats, Floats]:
-        """For each row (in its own order): its placement, and the derivative of average precision by its weight.
+    @property
+    def draws(self) -> int:
+        return len(self.sums)
 
-        A positive row's placement is the share of negatives that it beats (a tie is half), a negative row's the share of positives that
-        beat it. Their weighted means over redrawn rows give the redrawn AUC up to terms of order 1/rows: mean + mean − AUC.
-        """
-        w, y = weight[self.order], positive[self.order]
-        score_group = np.zeros(len(w), dtype=np.int64)
-        return _linear(w, y, self._groups(score_group), self.order)
+    # of classes: columns are support, predicted, hits for each class, then log loss and Brier
+    @property
+    def support(self) -> Floats:
+        return self.sums[:, : self.classes]
 
-    def _groups(self, groups: Rows) -> Rows:
-        groups[self._starts[1:]] = 1
-        out: Rows = np.cumsum(groups)
-        return out
+    @property
+    def predicted(self) -> Floats:
+        return self.sums[:, self.classes : 2 * self.classes]
+
+    @property
+    def hits(self) -> Floats:
+        return self.sums[:, 2 * self.classes : 3 * self.classes]
+
+    @property
+    def log_loss(self) -> Floats:
+        return self.sums[:, 3 * self.classes]
+
+    @property
+    def brier(self) -> Floats:
+        return self.sums[:, 3 * self.classes + 1]
 
     @cached_property
-    def _starts(self) -> Rows:
-        raise NotImplementedError
+    def total(self) -> Floats:
+        return self.sums[:, : self.classes].sum(axis=1) if self.classes else self.sums[:, 0]
+
+    @cached_property
+    def areas(self) -> tuple[Floats, Floats]:
+        """ROC AUC and average precision (draws, rankings): one ranking for two classes, else each class against the rest."""
+        return self.judge.areas(self)
+
+    # of numbers: columns are weight, |error|, error², y − mean, (y − mean)²
+    def moment(self, column: int) -> Floats:
+        return self.sums[:, column]
+
+
+class Judge:
+    """One prediction, ready to be judged under any counts."""
+
+    def __init__(self, truth: Truth, prediction: Floats, *, numbers: bool) -> None:
+        self.truth, self.prediction = truth, np.asarray(prediction, dtype=np.float64)
+        self.classes = 0 if numbers else self.prediction.shape[1]
+        self.sums = self._number_sums() if numbers else self._class_sums()
+
+    def batch(self, counts: Floats) -> Batch:
+        """The sums of draws in which unit u occurs counts[draw, u] times."""
+        return Batch(counts @ self.sums, self, counts)
+
+    @cached_property
+    def whole(self) -> Batch:
+        """The sample itself, as a batch of one draw."""
+        return self.batch(np.ones((1, self.truth.units)))
+
+    @cached_property
+    def guess(self) -> Rows:
+        """The likeliest class of each row, ties to the first: as the bundle decides."""
+        return self.prediction.argmax(axis=1)
+
+    def _class_sums(self) -> Floats:
+        """(units, 3 · classes + 2)."""
+        K, y, rows = self.classes, self.truth.y.astype(np.int64), np.arange(len(self.truth.y))
+        of_truth = self.prediction[rows, y]
+        if K == 2:
+            brier = (self.prediction[:, 1] - y) ** 2
+        else:
+            brier = np.einsum("rk,rk->r", self.prediction, self.prediction) - of_truth**2 + (1 - of_truth) ** 2
+        return np.hstack(
+            [
+                self.truth.per_unit_and_class(y, K),
+                self.truth.per_unit_and_class(self.guess, K),
+                self.truth.per_unit_and_class(y, K, (self.guess == y).astype(np.float64)),
+                self.truth.per_unit(-np.log(np.clip(of_truth, EPS, 1 - EPS)))[:, None],
+                self.truth.per_unit(brier)[:, None],
+            ]
+        )
+
+    def _number_sums(self) -> Floats:
+        """(units, 5)."""
+        y, error = self.truth.y, self.truth.y - self.prediction[:, 0]
+        around = y - np.average(y, weights=self.truth.weight) if len(y) else y  # near zero: sums of squares keep their digits
+        return np.stack([self.truth.per_unit(column) for column in (np.ones_like(y), np.abs(error), error**2, around, around**2)], axis=1)
+
+    @cached_property
+    def ranked_classes(self) -> tuple[int, ...]:
+        return (1,) if self.classes == 2 else tuple(range(self.classes))
+
+    def ranking(self, k: int) -> Ranking:
+        """The rows by their probability of class k."""
+        return Ranking(self.prediction[:, k], self.truth.y == k)
+
+    @cached_property
+    def linear(self) -> bool:
+        """Whether draws use the rankings' first-order terms: so many rows that ranking anew would cost more than it tells."""
+        return len(self.truth.y) * len(self.ranked_classes) > EXACT_RANKS
+
+    @property
+    def ranks_anew(self) -> bool:
+        """Whether a draw needs a weight for each row, rather than sums over units alone."""
+        return self.classes > 0 and not self.linear
+
+    def areas(self, batch: Batch) -> tuple[Floats, Floats]:
+        """ROC AUC and average precision of each ranking: (draws, rankings)."""
+        if self.linear:
+            return self._linear_areas(batch)
+        weights = self.truth.row_weights(batch.counts)
+        both = [ranking.areas(weights) for ranking in self._kept_rankings]
+        return np.stack([area for area, _ in both], axis=1), np.stack([average for _, average in both], axis=1)
+
+    @cached_property
+    def _kept_rankings(self) -> list[Ranking]:
+        return [self.ranking(k) for k in self.ranked_classes]
+
+    @cached_property
+    def _linear_terms(self) -> tuple[Floats, Floats]:
+        """(units, 3 · rankings): weighted sums of the placements of positives, of negatives, and of average precision's derivatives;
+        and both areas of the sample itself, (2, rankings). One ranking at a time, which bounds the memory.
+        """
+        weight, columns, areas = self.truth.weight, [], []
+        for k in self.ranked_classes:
+            ranking, positive = self.ranking(k), self.truth.y == k
+            placed = ranking.placements(weight)
+            columns += [
+                self.truth.per_unit(v) for v in (np.where(positive, placed, 0.0), np.where(positive, 0.0, placed), ranking.precision_terms(weight))
+            ]
+            areas.append(np.concatenate(ranking.areas(weight[None, :])))
+        return np.stack(columns, axis=1), np.stack(areas, axis=1)
+
+    def _linear_areas(self, batch: Batch) -> tuple[Floats, Floats]:
+        """The sample itself exactly; draws by the first-order terms."""
+        columns, (area, average) = self._linear_terms
+        if batch is self.__dict__.get("whole"):
+            return area[None, :], average[None, :]
+        terms = batch.counts @ columns
+        P, whole = batch.support[:, list(self.ranked_classes)], batch.total[:, None]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            areas = terms[:, 0::3] / P + terms[:, 1::3] / (whole - P) - area
+            averages = np.where(P > 0, average + terms[:, 2::3] * (self.truth.weight.sum() / whole), np.nan)
+        areas[(P <= 0) | (whole - P <= 1e-12 * whole)] = np.nan
+        return np.clip(areas, 0.0, 1.0), np.clip(averages, 0.0, 1.0)

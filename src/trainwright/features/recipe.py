@@ -72,7 +72,9 @@ def fit_recipe(reads: Reads, schema: Sequence[ColumnSchema], columns: Columns, t
     return _joined(fits, schema, columns, target, rng, scaled=reads == "scaled")
 
 
-def _joined(fits: list[tuple[str, Fit]], schema: Sequence[ColumnSchema], columns: Columns, target: Floats | None, rng: np.random.Generator, *, scaled: bool) -> Prepared:
+def _joined(
+    fits: list[tuple[str, Fit]], schema: Sequence[ColumnSchema], columns: Columns, target: Floats | None, rng: np.random.Generator, *, scaled: bool
+) -> Prepared:
     steps: list[Placed] = []
     inputs: list[str] = []
     matrices: list[Matrix] = []

@@ -83,7 +83,7 @@ def count(column: Coded, *, least: int = RARE) -> Counted:
     codes = column.codes
     missing = int(np.count_nonzero(codes < 0))
     counts = np.bincount(codes[codes >= 0] if missing else codes, minlength=len(column.vocabulary))
-    kept = [(-int(counts[code]), column.vocabulary[code]) for code in np.flatnonzero(counts >= max(1, least))]
+    kept = [(-int(counts[code]), column.vocabulary[code]) for code in np.flatnonzero(counts >= max(1, least)).tolist()]
     kept.sort()
     rare = len(codes) - missing + sum(number for number, _ in kept)
     return Counted(tuple(str(word) for _, word in kept), tuple(-number for number, _ in kept), rare, missing)

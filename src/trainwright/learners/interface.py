@@ -18,6 +18,7 @@ from trainwright.features.feature import Reads as Reads
 from trainwright.runtime.columns import Columns, Floats, Matrix
 from trainwright.runtime.step import Step
 
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Training:
     """What a learner learns from. For learners on rows, all arrays have the same number of rows."""

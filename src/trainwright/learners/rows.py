@@ -66,7 +66,12 @@ def labelled(training: Training) -> Labelled:
 
 
 def _cannot(what: str) -> LearnerError:
-    return LearnerError("TW011", f"this learner cannot learn from these rows: {what}", where="the rows given for training", fix="look at the data with `trainwright check`")
+    return LearnerError(
+        "TW011",
+        f"this learner cannot learn from these rows: {what}",
+        where="the rows given for training",
+        fix="look at the data with `trainwright check`",
+    )
 
 
 def average(rows: Labelled) -> Floats:

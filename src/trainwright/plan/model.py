@@ -37,7 +37,7 @@ def size(value: Any) -> Any:
     return value
 
 
-Seconds = Annotated[float, BeforeValidator(seconds), PlainSerializer(lambda s: f"{s:g}s", return_type=str, when_used="unless-none"), Field(gt=0)]
+Seconds = Annotated[float, BeforeValidator(seconds), PlainSerializer(lambda s: f"{s:.12g}s", return_type=str, when_used="unless-none"), Field(gt=0)]
 Bytes = Annotated[int, BeforeValidator(size), Field(gt=0)]
 
 

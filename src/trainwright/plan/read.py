@@ -65,8 +65,10 @@ def plan_schema() -> dict[str, Any]:
 
 
 def _plan_error(error: ValidationError, where: str) -> RequestError:
-    """The first complaint of pydantic in our words."""
-    problem = error.errors(include_url=False)[0]
+    """The complaint of pydantic that matters most, in our words."""
+    problems = error.errors(include_url=False)
+    # A misspelt key also makes the right one missing; the misspelling is what to mend.
+    problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     place = ".".join(str(part) for part in problem["loc"]) or "the plan"
     if problem["type"] == "extra_forbidden":
         key = str(problem["loc"][-1])

@@ -12,11 +12,22 @@ CHUNK = 1 << 20
 
 
 def canonical(value: Any) -> bytes:
-    """JSON with sorted keys, no blanks and no NaN: equal values give equal bytes.
+    """JSON with sorted keys, no blanks and no NaN: values that are the same JSON give the same bytes (1 and 1.0 are not the same).
 
-    Raises ValueError for NaN and infinities, which JSON cannot carry.
+    Raises ValueError for what JSON cannot carry: NaN, infinities, other objects, half surrogates, two keys with one text.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    try:
+        plain = json.loads(json.dumps(value, allow_nan=False), object_pairs_hook=_no_twins)  # keys are text before they are sorted
+        return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    except TypeError as error:
+        raise ValueError(f"this cannot be written as JSON: {error}") from None
+
+
+def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError("two keys of one mapping are the same text")
+    return made
 
 
 def digest_bytes(data: bytes | bytearray | memoryview) -> str:

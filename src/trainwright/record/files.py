@@ -1,7 +1,8 @@
 """Atomic, durable files. Whatever must survive a crash is written through here, and nowhere else.
 
-A file appears whole or not at all: written beside its place, synced, renamed over it, the folder synced. Each durable
-operation passes `_durable`, which a test may replace to count it, to fail it or to kill the process at it.
+A file appears whole or not at all: written beside its place, synced, renamed over it, the folder synced. A folder is
+synced into the one that holds it. Each durable operation passes `_durable`, where `faults` lets a test count it, fail it
+or kill the process at it.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ import errno
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from trainwright.errors import MachineError
 
 Fault = Callable[[str, Path], None]
-"""Called with ("write" | "sync" | "rename" | "append" | "remove", path) just before each durable operation."""
+"""Called with ("folder" | "write" | "sync" | "rename" | "append" | "truncate" | "remove", path) just before each durable operation."""
 
 _fault: Fault | None = None
 
@@ -71,13 +72,28 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, durably; nothing happens when it is there. Raises MachineError."""
+    with machine_errors(folder, doing="make a folder"):
+        missing = []
+        above = folder
+        while not above.is_dir() and above != above.parent:
+            missing.append(above)
+            above = above.parent
+        for each in reversed(missing):
+            _durable("folder", each)
+            each.mkdir(exist_ok=True)  # another process may have been quicker
+            sync_folder(each.parent)
+
+
 def write(path: Path, data: bytes | bytearray | memoryview) -> None:
     """Put `data` at `path`, whole or not at all, and durably.
 
-    Raises MachineError when the operating system refuses; the old file, if any, is then still whole.
+    Raises MachineError when the operating system refuses; what is at `path` then is still whole: the old, or nothing, or
+    (when only the last sync was refused) already the new.
     """
+    make_folder(path.parent)
     with machine_errors(path, doing="write a file"):
-        path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
             _durable("write", path)
@@ -89,7 +105,8 @@ def write(path: Path, data: bytes | bytearray | memoryview) -> None:
             _durable("rename", path)
             beside.replace(path)
         except BaseException:
-            beside.unlink(missing_ok=True)
+            with suppress(OSError):  # the first refusal is the one to tell
+                beside.unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
 
@@ -114,6 +131,15 @@ def append(handle: int, path: Path, line: bytes) -> None:
         view = memoryview(line)
         while view:
             view = view[os.write(handle, view) :]
+        _durable("sync", path)
+        os.fsync(handle)
+
+
+def truncate(handle: int, path: Path, size: int) -> None:
+    """Cut an open file to `size` bytes and sync it. `path` only names it in errors."""
+    with machine_errors(path, doing="cut the event log"):
+        _durable("truncate", path)
+        os.ftruncate(handle, size)
         _durable("sync", path)
         os.fsync(handle)
 

@@ -11,6 +11,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -41,16 +42,18 @@ class Event:
 def read_events(path: Path) -> tuple[list[Event], int]:
     """The events of a log and the length in bytes of the sound part; a torn last line is left out.
 
-    Raises CheckFailed (TW080) when a line other than the last is damaged or does not follow from the one before.
+    Raises CheckFailed (TW080) when a line other than the last is damaged or does not follow from the one before,
+    MachineError when the file cannot be read.
     """
     events: list[Event] = []
     before, sound = START, 0
-    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    with files.machine_errors(path, doing="read the event log"):
+        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
     for index, line in enumerate(lines):
         try:
             event = Event(**json.loads(line))
             whole = line.endswith(b"\n") and event.line() == line
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             whole = False
         if not whole and index == len(lines) - 1:
             break
@@ -76,47 +79,63 @@ class Log:
         Raises MachineError (TW093) when another process holds the lock, CheckFailed (TW080) for a broken chain.
         """
         self.folder, self.path, self._clock = folder, folder / NAME, clock
+        self.events: list[Event] = []
+        self._torn = False  # a line that could not be written could not be cut off either
+        files.make_folder(folder)
         with files.machine_errors(folder, doing="open the run folder"):
-            folder.mkdir(parents=True, exist_ok=True)
             self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._handle)
+            self._lock()
+            self.events, sound = read_events(self.path)
+            if sound < os.fstat(self._handle).st_size:  # a torn last line was never acknowledged
+                files.truncate(self._handle, self.path, sound)
+            with files.machine_errors(folder, doing="open the run folder"):
+                files.sync_folder(folder)
+        except BaseException:
+            self.close()
+            raise
+
+    def _lock(self) -> None:
+        try:
+            with files.machine_errors(self.path, doing="lock the run"):
+                fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except MachineError as error:
+            if not isinstance(error.__cause__, BlockingIOError):
+                raise
             raise MachineError(
                 "TW093",
                 "another process is working on this run",
-                where=str(folder),
+                where=str(self.folder),
                 why="two writers would spoil the record",
                 fix="wait for it to end, or start a run of its own with another --out",
             ) from None
-        try:
-            self.events, sound = read_events(self.path)
-            if sound < self.path.stat().st_size:  # a torn last line was never acknowledged
-                os.ftruncate(self._handle, sound)
-                os.fsync(self._handle)
-            files.sync_folder(folder)
-        except BaseException:
-            os.close(self._handle)
-            raise
-        self._before = digest_bytes(self.events[-1].line()) if self.events else START
 
     def append(self, kind: str, **what: Any) -> Event:
-        """Record that something happened; on return it is durable.
+        """Record that something happened; on return it is durable. When it raises, it did not happen, and the log is as before.
 
-        Raises MachineError when the disk refuses, ValueError when `what` cannot be JSON.
+        Raises MachineError when the disk refuses, ValueError when `what` cannot be JSON or the log is closed.
         """
-        event = Event(len(self.events), kind, round(self._clock(), 3), what, self._before)
-        line = event.line()
+        if self._handle < 0:
+            raise ValueError("this log is closed")
+        if self._torn:
+            self._cut()
+        before = digest_bytes(self.events[-1].line()) if self.events else START
+        line = Event(len(self.events), kind, round(self._clock(), 3), what, before).line()
         event = Event(**json.loads(line))  # what a later reader will see: tuples are lists, keys are text
         try:
             files.append(self._handle, self.path, line)
+            self.events.append(event)  # from here on it counts: the file and this list agree at every moment
         except BaseException:  # also an interrupt: a half line must not stay in front of the next one
-            os.ftruncate(self._handle, sum(len(earlier.line()) for earlier in self.events))
+            if len(self.events) == event.number:
+                self._torn = True
+                with suppress(MachineError):  # the first refusal is the one to tell; the next `append` tries again
+                    self._cut()
             raise
-        self.events.append(event)
-        self._before = digest_bytes(line)
         return event
+
+    def _cut(self) -> None:
+        files.truncate(self._handle, self.path, sum(len(event.line()) for event in self.events))
+        self._torn = False
 
     def all(self, kind: str, **match: Any) -> Iterator[Event]:
         """The events of one kind, oldest first, whose `what` agrees with `match`."""

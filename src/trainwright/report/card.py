@@ -75,7 +75,7 @@ def _details(records: Records) -> list[str]:
     chosen = records.chosen
     facts = [
         f"Task: {cell(records.dataset.get('task'))} ({text(records.dataset.get('why_task') or 'no reason recorded')})",
-        f"Learner: {cell(glossary.learner_title(chosen.get('learner')))} (`{cell(chosen.get('learner'))}`)" if chosen else "Learner: none was chosen",
+        f"Learner: {cell(glossary.learner_title(str(chosen.get('learner') or '')))} (`{cell(chosen.get('learner'))}`)" if chosen else "Learner: none was chosen",
         f"Settings: {text(settings(chosen.get('settings') or {}))}",
         f"Seed: {records.plan.get('seed', 0)}",
         f"Owner, licence, contact: {ASK}",
@@ -94,14 +94,14 @@ def _factors(records: Records) -> list[str]:
 
 
 def _metrics(records: Records) -> list[str]:
-    known = glossary.METRICS.get(records.metric)
-    words = f"Chosen by {glossary.in_sentence(records.metric)}. {known.tells} {known.span[0].upper()}{known.span[1:]}." if known else f"Chosen by {cell(records.metric)}."
+    known = glossary.entry(records.metric)
+    words = f"Candidates were chosen by {glossary.in_sentence(records.metric)}{f': {known.tells}' if known else '.'}"
     rows = [
         (cell(glossary.title(name)), score(entry), interval(entry), count(entry.get("n")), f"{entry.get('better', '')} is better")
         for name, entry in records.evidence.get("metrics", {}).items()
     ]
     body = table(("metric", "value", "95 % interval", "rows", "direction"), rows) if rows else "No metric was measured."
-    unit = glossary.unit(records.metric, visible(records.dataset.get("target")))
+    unit = glossary.unit(records.metric, records.dataset.get("target"))
     return ["## Metrics", text(words), body] + ([text(f"Errors are {unit}.")] if unit else [])
 
 

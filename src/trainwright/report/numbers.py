@@ -46,7 +46,7 @@ def finite(value: object) -> float | None:
 def decimals(low: float | None, high: float | None, value: float | None = None) -> int:
     """Digits after the point that the width of an interval supports (one to two significant ones); three for a value without interval."""
     width = abs(high - low) if low is not None and high is not None else 0.0
-    if width > 0:
+    if width > 1e-6 * max(abs(low or 0), abs(high or 0)):  # narrower is rounding noise
         return min(8, max(0, math.ceil(0.7 - math.log10(width))))
     if value is None or value == 0:
         return 3

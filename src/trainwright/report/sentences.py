@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from trainwright.report import glossary
-from trainwright.report.numbers import count, decimals, finite, fixed, interval, listed, percent, quoted, score, things
+from trainwright.report.numbers import count, decimals, entry_decimals, finite, fixed, interval, listed, percent, quoted, score, things
 from trainwright.report.records import Json, Records
 
 Verdict = Literal["better", "level", "worse", "itself", "unknown"]
@@ -67,12 +67,9 @@ def headline(evidence: Json, dataset: Json, metric: str) -> str:
     entry = evidence.get("metrics", {}).get(metric)
     if not entry or finite(entry.get("value")) is None:
         return f"The {glossary.in_sentence(metric)} was not measured."
-    known = glossary.METRICS.get(metric)
-    unit = glossary.unit(metric, str(dataset.get("target")))
-    return (
-        f"Its {glossary.in_sentence(metric)} is {score(entry)}{f' {unit}' if unit else ''} (95 % interval {interval(entry)}); "
-        f"{known.span if known else entry.get('better', '') + ' is better'}."
-    )
+    unit = glossary.unit(metric, dataset.get("target"))
+    meaning = glossary.reading(metric) or f"{entry.get('better', '')} is better"
+    return f"Its {glossary.in_sentence(metric)} is {score(entry)}{f' {unit}' if unit else ''} (95 % interval {interval(entry)}); {meaning}."
 
 
 def plain(records: Records) -> tuple[str, ...]:
@@ -85,14 +82,22 @@ def plain(records: Records) -> tuple[str, ...]:
     out: list[str] = []
     auc, accuracy, mae, r2 = value("roc_auc"), value("accuracy"), value("mae"), value("r2")
     if len(classes) == 2 and auc is not None:
-        out.append(f"Of two rows, one {quoted(classes[1])} and one {quoted(classes[0])}, it puts the right one first {fixed(100 * auc, 0)} times in 100; guessing does 50.")
+        out.append(f"Of two rows, one {quoted(classes[1])} and one {quoted(classes[0])}, it puts the right one first {of_hundred(auc)} times in 100; guessing does 50.")
     if len(classes) > 2 and accuracy is not None:
-        out.append(f"It names the right class for {fixed(100 * accuracy, 0)} rows in 100.")
+        out.append(f"It names the right class for {of_hundred(accuracy)} rows in 100.")
     if not classes and mae is not None:
         entry = metrics["mae"]
         share = f" and accounts for {percent(r2, 0)} of the variation between rows" if r2 is not None and r2 > 0 else ""
-        out.append(f"On average it is {score(entry)} off ({interval(entry)}), {glossary.unit('mae', str(records.dataset.get('target')))}{share}.")
+        out.append(f"On average it is {score(entry)} off ({interval(entry)}), {glossary.unit('mae', records.dataset.get('target'))}{share}.")
     return tuple(out)
+
+
+def of_hundred(share: float) -> str:
+    """A share as so many in a hundred; what is not quite all or none is not rounded to it."""
+    rounded = round(100 * share)
+    if rounded >= 100 and share < 1:
+        return "more than 99"
+    return "fewer than 1" if rounded <= 0 < share else str(rounded)
 
 
 def baselines(records: Records) -> list[str]:
@@ -119,12 +124,11 @@ def verdict(records: Records, learner: str) -> Verdict:
 def against(records: Records, learner: str) -> str:
     """One sentence on one baseline: its score, the difference, and what follows from the interval."""
     name = glossary.learner_title(learner)
-    name = name[0].lower() + name[1:] if not name.startswith("Light") else name
     base = records.evidence["baselines"][learner].get("metrics", {}).get(records.metric, {})
-    has = f"The {name} has {score(base)}" if finite(base.get("value")) is not None else f"The {name} was not measured"
+    has = f"{name} has {fixed(base['value'], entry_decimals(records.headline))}" if finite(base.get("value")) is not None else f"{name} was not measured"
     result, entry = verdict(records, learner), _difference(records, learner)
     if result == "itself":
-        return f"The {name} is the model itself: nothing more complicated did better."
+        return f"{name} is the model itself: nothing more complicated did better."
     if entry is None or result == "unknown":
         return f"{has}; the difference was not measured."
     amount = f"{score({**entry, 'value': abs(entry['value'])})} (95 % interval of the difference {interval(entry)})"
@@ -170,7 +174,7 @@ def beware(records: Records, *, most: int = 4) -> tuple[str, ...]:
             out.append(f"{finding['code']} {finding['title']}: {finding['what']} {because}.".replace("..", "."))
     for learner in baselines(records):
         if verdict(records, learner) in ("level", "worse"):
-            out.append(f"It is not clearly better than the {glossary.learner_title(learner).lower()}, which is simpler.")
+            out.append(f"It is not clearly better than {glossary.spoken(learner)}, which is simpler.")
     rows = finite(records.evidence.get("rows"))
     if rows is not None and rows < FEW:
         out.append(f"Only {things(rows, 'row')} stood behind these numbers: the intervals are wide, and rightly so.")
@@ -184,16 +188,21 @@ def beware(records: Records, *, most: int = 4) -> tuple[str, ...]:
 
 
 def _sentence(text: str) -> str:
+    text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
-def run_name(folder: Path) -> str:
-    """The run as a command names it: relative to here when it is below, quoted for the shell."""
+def bare_name(folder: Path) -> str:
+    """The run's folder, relative to here when it is below."""
     try:
-        folder = folder.resolve().relative_to(Path.cwd().resolve())
+        return str(folder.resolve().relative_to(Path.cwd().resolve()))
     except ValueError:
-        folder = folder.resolve()
-    return shlex.quote(str(folder))
+        return str(folder.resolve())
+
+
+def run_name(folder: Path) -> str:
+    """The run as a command names it, quoted for the shell."""
+    return shlex.quote(bare_name(folder))
 
 
 def what_next(records: Records) -> tuple[Next, ...]:
@@ -205,15 +214,15 @@ def what_next(records: Records) -> tuple[Next, ...]:
     if first and base:
         out.append(Next(f"Look at {first['code']} ({first['title']}): {_sentence(str(first['fix']))}", f"trainwright check {shlex.quote(source)}"))
     waiting = [e for e in records.leaderboard if e.get("outcome") in ("not started", "out of time")]
-    limit = finite(records.plan.get("time")) or _seconds(records.plan.get("time"))
+    limit = seconds(records.plan.get("time"))
     if waiting and base and limit:
         out.append(Next(f"{things(len(waiting), 'candidate')} had no time: give more.", f"{base} --time {limit * 5:g}s"))
     out.append(Next("Check that the bundle is whole and unchanged.", f"trainwright verify {run}/bundle"))
     return tuple(out)
 
 
-def _seconds(value: object) -> float | None:
-    """Plan files write times as "60s"."""
+def seconds(value: object) -> float | None:
+    """A plan's time: a number, or "60s" as plan files write it."""
     text = str(value or "").removesuffix("s")
     return float(text) if text.replace(".", "", 1).isdigit() else None
 
@@ -227,7 +236,7 @@ def winner(records: Records) -> str:
     places = decimals(finite(entry.get("low")), finite(entry.get("high")), finite(entry.get("score")))
     value = f": {fixed(entry.get('score'), places)}" if finite(entry.get("score")) is not None else ""
     return (
-        f"{glossary.learner_title(entry.get('learner'))} was chosen out of {things(len(tried), 'finished candidate')} "
+        f"{glossary.learner_title(str(entry.get('learner') or ''))} was chosen out of {things(len(tried), 'finished candidate')} "
         f"by cross-validated {glossary.in_sentence(records.metric)}{value}."
     )
 

@@ -22,15 +22,15 @@ def summary_lines(run_folder: Path, *, width: int = WIDTH) -> list[str]:
 
 def lines(records: Records, *, width: int = WIDTH) -> list[str]:
     answer = sentences.told(records)
-    out = [*_wrapped(answer.predicts, width), *_wrapped(sentences.winner(records), width)]
-    for sentence in answer.good:
-        out += _wrapped(sentence, width)
-    out += _wrapped(answer.measured, width)
+    out: list[str] = []
+    for paragraph in ((answer.predicts, sentences.winner(records)), answer.good, (answer.measured,)):
+        out += [*_wrapped(" ".join(paragraph), width), ""]
     if answer.beware:
-        out += ["", "Beware"]
+        out.append("Beware")
         for sentence in answer.beware:
             out += _wrapped(sentence, width, first="  - ", rest="    ")
-    out += ["", f"Report  {(records.folder / 'report.html').resolve().as_uri()}"]
+        out.append("")
+    out += [f"Report  {(records.folder / 'report.html').resolve().as_uri()}"]
     out += [f"Next    {answer.next[0].command}"]
     return out
 

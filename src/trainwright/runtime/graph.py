@@ -14,7 +14,7 @@ Placed = tuple[str, Step, tuple[str, ...]]  # name, step, names of its inputs
 def run_steps(steps: Iterable[Placed], given: Mapping[str, Any]) -> dict[str, Any]:
     """Apply the steps in their order, each to what was given or made before; all values by name.
 
-    Raises BundleError TW055 when a step names an input that nobody makes, or cannot be applied to what it gets: its fields passed
+    Raises BundleError TW056 when a step names an input that nobody makes, or cannot be applied to what it gets: its fields passed
     their checks, so the steps do not belong together. Errors of our own (such as BadInput) pass unchanged.
     """
     made = dict(given)
@@ -25,7 +25,7 @@ def run_steps(steps: Iterable[Placed], given: Mapping[str, Any]) -> dict[str, An
             raise
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise BundleError(
-                "TW055",
+                "TW056",
                 f"step {name!r} of kind {step.kind!r} cannot be applied to its inputs",
                 where=f"step {name!r}, inputs {', '.join(inputs) or 'none'}",
                 why=f"the steps do not fit together ({type(error).__name__})",

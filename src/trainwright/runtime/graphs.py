@@ -135,7 +135,9 @@ def _input(value: Message) -> tuple[str, Tensor]:
 def _node(values: dict[str, Tensor], node: Message, where: str) -> None:
     key = (node.get("domain", "").replace("ai.onnx", "", 1) if node.get("domain") == "ai.onnx" else node.get("domain", ""), node.get("op_type", ""))
     if key not in OPERATORS:
-        raise bad("TW054", f"the operator {key[1]!r} of domain {key[0]!r} is not allowed", where=where, why="only listed operators are run: docs/bundle.md")
+        raise bad(
+            "TW054", f"the operator {key[1]!r} of domain {key[0]!r} is not allowed", where=where, why="only listed operators are run: docs/bundle.md"
+        )
     if any(name and name not in values for name in node["input"]):
         raise bad("TW054", "a node uses a value that no node before it makes", where=where)
     given = [values[name] if name else None for name in node["input"]]
@@ -156,7 +158,11 @@ def _attributes(node: Message, where: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for attribute in node["attribute"]:
         name, kind = attribute.get("name", ""), ATTRIBUTES.get(attribute.get("type", 0))
-        held = {field for field in ATTRIBUTES.values() if field in attribute and (not isinstance(attribute[field], list | np.ndarray) or len(attribute[field]))}
+        held = {
+            field
+            for field in ATTRIBUTES.values()
+            if field in attribute and (not isinstance(attribute[field], list | np.ndarray) or len(attribute[field]))
+        }
         if kind is None or not name or name in found or not held <= {kind}:
             raise bad("TW054", f"the attribute {name!r} is given twice or is of a type that is not allowed", where=where)
         value = attribute.get(kind, {"f": 0.0, "i": 0, "s": b""}.get(kind))

@@ -40,7 +40,9 @@ def parse_json(data: bytes, *, where: str) -> Any:
     try:
         value = json.loads(data.decode("utf-8"), parse_constant=_no_constant, parse_float=_finite, parse_int=_whole, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
-        raise bad("TW053", "a JSON file cannot be read", where=where, why=f"{type(error).__name__}: it is damaged, or uses what we do not write") from error
+        raise bad(
+            "TW053", "a JSON file cannot be read", where=where, why=f"{type(error).__name__}: it is damaged, or uses what we do not write"
+        ) from error
     level: list[Any] = [value]
     for _ in range(MAX_DEPTH):
         level = [

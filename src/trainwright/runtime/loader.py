@@ -24,8 +24,10 @@ from trainwright.runtime.limits import MAX_BYTES, MAX_STEPS, NAME, bad, parse_js
 from trainwright.runtime.schema import KINDS as COLUMN_KINDS
 from trainwright.runtime.schema import ColumnSchema
 from trainwright.runtime.steps import KINDS
+from trainwright.runtime.typed import Typed
 
 FORMAT = (1, 0)  # what this version reads, and writes
+TABLE: Mapping[str, Any] = {Typed.kind: Typed, **KINDS}  # every kind that a bundle can name, and nothing else
 WITHOUT_MODEL = (store.EVIDENCE, store.CARD, store.BOM)  # files that say something about the model and are no part of it
 KEYS = {"format", "task", "features", "output", "steps", "marks", "notes", "files", "model_digest", "bundle_digest"}
 
@@ -42,7 +44,9 @@ def load(path: str | Path, *, limit: int = MAX_BYTES) -> Bundle:
     except BundleError as error:
         if str(path) in error.where:
             raise
-        raise BundleError(error.code, error.what, where=f"{path}: {error.where}" if error.where else str(path), why=error.why, fix=error.fix) from error
+        raise BundleError(
+            error.code, error.what, where=f"{path}: {error.where}" if error.where else str(path), why=error.why, fix=error.fix
+        ) from error
     except Exception as error:  # a stranger's bytes may raise anything (MemoryError, RecursionError, OverflowError …): one error type
         raise bad("TW053", "the bundle cannot be read", where=str(path), why=type(error).__name__) from error
 
@@ -52,6 +56,9 @@ def _load(path: Path, limit: int) -> Bundle:
     manifest = parse_json(files[store.MANIFEST], where=store.MANIFEST)
     _version(manifest)
     _shape(manifest, KEYS, "manifest")
+    _is(isinstance(manifest["files"], dict), "files is no object", store.MANIFEST)
+    # Evidence and card are written before the manifest lists them; until then they are not read.
+    files = {name: data for name, data in files.items() if name in manifest["files"] or name not in (store.EVIDENCE, store.CARD)}
     _compare(manifest["files"], files)
     checked = {name: graphs.check(data) for name, data in files.items() if name.endswith(store.GRAPH)}
     texts = {name: parse_json(files[name], where=name) for name in (store.SKETCHES, store.EVIDENCE, store.BOM) if name in files}
@@ -110,9 +117,8 @@ def _version(manifest: Any) -> None:
         )
 
 
-def _compare(listed: Any, files: Mapping[str, bytes]) -> None:
+def _compare(listed: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
     """Every file that is there is listed, with its size and digest, and the other way round."""
-    _is(isinstance(listed, dict), "files is no object", store.MANIFEST)
     for name in sorted({*listed, *files} - {store.MANIFEST}):
         if name not in listed or name not in files:
             raise bad("TW052", "a file is missing" if name in listed else "a file is there that the manifest does not list", where=name[:128])
@@ -137,7 +143,11 @@ def _features(listed: Any) -> tuple[ColumnSchema, ...]:
     _is(isinstance(listed, list), "features is no list", store.MANIFEST)
     features: list[ColumnSchema] = []
     for entry in listed:
-        _is(isinstance(entry, dict) and all(isinstance(value, str) or _words(value) for value in entry.values()), "a feature is no object", store.MANIFEST)
+        _is(
+            isinstance(entry, dict) and all(isinstance(value, str) or _words(value) for value in entry.values()),
+            "a feature is no object",
+            store.MANIFEST,
+        )
         lists = {"missing", "formats", "yes", "no", "order"}
         _is(all(isinstance(value, list) == (key in lists) for key, value in entry.items()), "a feature has a field of the wrong type", store.MANIFEST)
         try:
@@ -158,7 +168,11 @@ def _steps(listed: Any, arrays: Mapping[str, Array], files: Mapping[str, bytes],
     for entry in listed:
         _shape(entry, {"name", "kind", "inputs", "settings", "arrays", "graphs"}, "a step")
         name, inputs = entry["name"], entry["inputs"]
-        _is(isinstance(name, str) and NAME.fullmatch(name) is not None and name not in made, "a step's name is not allowed, or is taken", store.MANIFEST)
+        _is(
+            isinstance(name, str) and NAME.fullmatch(name) is not None and name not in made,
+            "a step's name is not allowed, or is taken",
+            store.MANIFEST,
+        )
         where = f"step {name!r}"
         _is(_words(inputs) and len(inputs) > 0 and set(inputs) <= made, "a step reads what no step before it makes", where)
         for part in ("settings", "arrays", "graphs"):
@@ -180,7 +194,7 @@ def _steps(listed: Any, arrays: Mapping[str, Array], files: Mapping[str, bytes],
 def _make(entry: Mapping[str, Any], arrays: Mapping[str, Array], data: Mapping[str, bytes]) -> Any:
     """One step, of a kind in the fixed table. Its own checks may raise anything; it comes out as BundleError."""
     where = f"step {entry['name']!r}"
-    kind = KINDS.get(entry["kind"]) if isinstance(entry["kind"], str) else None
+    kind = TABLE.get(entry["kind"]) if isinstance(entry["kind"], str) else None
     if kind is None:
         raise bad("TW054", "a step is of a kind that this version does not know", where=where, fix="pip install --upgrade trainwright")
     for field, array in arrays.items():
@@ -191,7 +205,9 @@ def _make(entry: Mapping[str, Any], arrays: Mapping[str, Array], data: Mapping[s
     except BundleError as error:
         raise BundleError(error.code, error.what, where=where, why=error.why, fix=error.fix) from error
     except Exception as error:
-        raise bad("TW054", f"a step of kind {entry['kind']!r} cannot be made from what the bundle holds", where=where, why=type(error).__name__) from error
+        raise bad(
+            "TW054", f"a step of kind {entry['kind']!r} cannot be made from what the bundle holds", where=where, why=type(error).__name__
+        ) from error
 
 
 def _output(manifest: Mapping[str, Any], steps: tuple[Placed, ...]) -> tuple[str, tuple[str, ...], str, str | None]:
@@ -201,12 +217,24 @@ def _output(manifest: Mapping[str, Any], steps: tuple[Placed, ...]) -> tuple[str
     _is(isinstance(task, str) and NAME.fullmatch(task) is not None, "the task has no proper name", store.MANIFEST)
     classes, by_name = output["classes"], {name: (step, inputs) for name, step, inputs in steps}
     _is(_words(classes) and len(set(classes)) == len(classes), "the classes are no list of different words", store.MANIFEST)
-    _is(output["kind"] in ("classes", "number") and (len(classes) >= 2) == (output["kind"] == "classes"), "the classes do not fit the output", store.MANIFEST)
+    _is(
+        output["kind"] in ("classes", "number") and (len(classes) >= 2) == (output["kind"] == "classes"),
+        "the classes do not fit the output",
+        store.MANIFEST,
+    )
     _is(output["kind"] == "classes" or not classes, "a number has no classes", store.MANIFEST)
     source, decider = output["from"], output["decide"]
     _is(isinstance(source, str) and source in by_name and by_name[source][1] != (ROWS,), "the output comes from no step", store.MANIFEST)
     if decider is not None:
-        _is(isinstance(decider, str) and decider in by_name and by_name[decider][1] == (source,), "what decides does not read the output", store.MANIFEST)
-        _is(getattr(by_name[decider][0], "classes", output["classes"]) in (tuple(classes), classes), "what decides knows other classes", store.MANIFEST)
+        _is(
+            isinstance(decider, str) and decider in by_name and by_name[decider][1] == (source,),
+            "what decides does not read the output",
+            store.MANIFEST,
+        )
+        _is(
+            getattr(by_name[decider][0], "classes", output["classes"]) in (tuple(classes), classes),
+            "what decides knows other classes",
+            store.MANIFEST,
+        )
         _is(all(decider not in inputs for _, _, inputs in steps), "a step reads what was decided", store.MANIFEST)
     return task, tuple(classes), source, decider

@@ -226,7 +226,9 @@ def _trees(attributes: dict[str, Any], width: int, outputs: int, prefix: str) ->
     """Each tree starts at one root, ends in leaves, never comes back to a node, and looks at features that there are."""
     trees, nodes = attributes["nodes_treeids"], attributes["nodes_nodeids"]
     count = len(trees)
-    lists = [attributes[name] for name in ("nodes_nodeids", "nodes_featureids", "nodes_modes", "nodes_values", "nodes_truenodeids", "nodes_falsenodeids")]
+    lists = [
+        attributes[name] for name in ("nodes_nodeids", "nodes_featureids", "nodes_modes", "nodes_values", "nodes_truenodeids", "nodes_falsenodeids")
+    ]
     lists += [attributes[name] for name in ("nodes_hitrates", "nodes_missing_value_tracks_true") if len(attributes.get(name, ()))]
     if not 1 <= count <= MAX_TREE_NODES or any(len(values) != count for values in lists):
         raise Unknown("the lists that describe the nodes are empty or of different lengths")

@@ -42,8 +42,19 @@ def parts(step: Step) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]], 
         elif isinstance(value, bytes):
             graphs[field.name] = value
         else:
-            settings[field.name] = value.as_json() if hasattr(value, "as_json") else value
+            settings[field.name] = _plain(value)
     return settings, arrays, graphs
+
+
+def _plain(value: Any) -> Any:
+    """A field as JSON keeps it: lists for tuples, plain numbers for numpy's, and what an object says of itself."""
+    if hasattr(value, "as_json"):
+        return value.as_json()
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 
 class FromParts:

@@ -37,7 +37,9 @@ def read_all(path: Path, *, limit: int = MAX_BYTES) -> dict[str, bytes]:
             with path.open("rb") as file:
                 return _zip(file, path, limit)
     except OSError as error:
-        raise bad("TW050", "the bundle cannot be read", where=str(path), why=os.strerror(error.errno or 0).lower(), fix="give the path of a bundle") from error
+        raise bad(
+            "TW050", "the bundle cannot be read", where=str(path), why=os.strerror(error.errno or 0).lower(), fix="give the path of a bundle"
+        ) from error
     raise bad("TW050", "a bundle is a folder or a zip file", where=str(path), fix="give the path of a bundle")
 
 
@@ -66,9 +68,13 @@ def _folder(path: Path, limit: int) -> dict[str, bytes]:
         sizes: dict[str, int] = {}
         with os.scandir(folder) as entries:
             for entry in entries:
+                if entry.name.startswith("."):  # never opened: what a killed writer or a file manager left
+                    continue
                 found = entry.stat(follow_symlinks=False)
                 if not stat.S_ISREG(found.st_mode):
-                    raise bad("TW053", f"{entry.name[:80]!r} is no plain file", where=str(path), why="links, folders and pipes lead out of the bundle")
+                    raise bad(
+                        "TW053", f"{entry.name[:80]!r} is no plain file", where=str(path), why="links, folders and pipes lead out of the bundle"
+                    )
                 _allowed(entry.name, found.st_size, str(path))
                 sizes[entry.name] = found.st_size
                 if len(sizes) > MAX_FILES:
@@ -109,4 +115,6 @@ def _zip(file: IO[bytes], path: Path, limit: int) -> dict[str, bytes]:
             _sum(sizes, where, limit)
             return {name: archive.read(name) for name in sorted(sizes)}
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError, struct.error) as error:
-        raise bad("TW050", "the file is no zip file, or a damaged one", where=where, why=type(error).__name__, fix="give the path of a bundle") from error
+        raise bad(
+            "TW050", "the file is no zip file, or a damaged one", where=where, why=type(error).__name__, fix="give the path of a bundle"
+        ) from error

@@ -162,8 +162,8 @@ def _by_polars(data: bytes, dialect: Dialect, width: int, records: int) -> pl.Da
     try:
         frame = pl.read_csv(
             io.BytesIO(memoryview(data)[start:]), has_header=False, schema=schema, separator=dialect.delimiter, quote_char=dialect.quote,
-            encoding="utf8", truncate_ragged_lines=False, rechunk=True,
-        )  # fmt: skip
+            encoding="utf8", truncate_ragged_lines=False,
+        ).rechunk()  # fmt: skip
     except pl.exceptions.PolarsError:
         return None
     return frame if frame.height == rows else None

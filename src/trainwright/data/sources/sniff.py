@@ -98,7 +98,7 @@ def _no_nul(data: bytes, path: str) -> bytes:
     at = data.find(b"\0")
     if at >= 0:
         raise SourceError(
-            "TW026", "the file has NUL bytes", where=f"{path}:{data.count(b'\n', 0, at) + 1}", why="text has none: the file is damaged, or is no text",
+            "TW026", "the file has NUL bytes", where=f"{path}:{data[:at].count(10) + 1}", why="text has none: the file is damaged, or is no text",
             fix="export it again, or remove them: tr -d '\\000' < FILE > NEW",
         )  # fmt: skip
     return data

@@ -10,14 +10,27 @@ from trainwright.runtime.steps.categories import Codes, Onehot, Ranks
 from trainwright.runtime.steps.dates import Dates
 from trainwright.runtime.steps.models import Combine, Concat, Constant, Decide, Linear, Link, Onnx
 from trainwright.runtime.steps.numbers import Fill, Numbers, Scale
+from trainwright.runtime.typed import Typed
 
 KINDS: Mapping[str, Any] = MappingProxyType(
-    {
-        kind.kind: kind
-        for kind in (Numbers, Fill, Scale, Onehot, Codes, Ranks, Dates, Concat, Linear, Onnx, Link, Constant, Combine, Decide)
-    }
+    {kind.kind: kind for kind in (Typed, Numbers, Fill, Scale, Onehot, Codes, Ranks, Dates, Concat, Linear, Onnx, Link, Constant, Combine, Decide)}
 )
 
 __all__ = [
-    "KINDS", "Codes", "Combine", "Concat", "Constant", "Dates", "Decide", "Fill", "Linear", "Link", "Numbers", "Onehot", "Onnx", "Ranks", "Scale",
-]  # fmt: skip
+    "KINDS",
+    "Codes",
+    "Combine",
+    "Concat",
+    "Constant",
+    "Dates",
+    "Decide",
+    "Fill",
+    "Linear",
+    "Link",
+    "Numbers",
+    "Onehot",
+    "Onnx",
+    "Ranks",
+    "Scale",
+    "Typed",
+]

@@ -51,7 +51,9 @@ class Onehot(FromParts):
         row = np.arange(rows)
         for name, index, other, missing, start in zip(self.columns, self._index, self.other, self.missing, self._starts, strict=False):
             none = -start - 1
-            where = positions(cast(Coded, columns[name]), index, unseen=len(index) if other else none, missing=len(index) + other if missing else none)
+            where = positions(
+                cast(Coded, columns[name]), index, unseen=len(index) if other else none, missing=len(index) + other if missing else none
+            )
             where += start
             if other and missing:
                 out[row, where] = 1.0

@@ -82,9 +82,9 @@ def split(seconds: Floats, parts: tuple[str, ...], reference: float, unit: float
             case "elapsed":
                 value = (moment - reference) / unit
             case "year":
-                value = year.astype(np.int64) + 1970.0
+                value = year.astype(np.int64).astype(np.float64) + 1970.0
             case "month":
-                value = (day.astype("datetime64[M]").astype(np.int64) % 12) + 1.0
+                value = (day.astype("datetime64[M]").astype(np.int64) % 12).astype(np.float64) + 1.0
             case "weekday":
                 value = (days + 3.0) % 7.0  # 1970-01-01 was a Thursday
             case "hour":

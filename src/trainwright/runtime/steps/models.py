@@ -215,8 +215,8 @@ class Decide(FromParts):
         if probabilities.shape[1] != len(self.classes):
             raise ValueError("there must be one probability for each class")
         if self.threshold is not None:
-            return (probabilities[:, 1] >= self.threshold).astype(np.intp)
-        return probabilities.argmax(axis=1)
+            return np.asarray(probabilities[:, 1] >= self.threshold, np.intp)
+        return np.asarray(probabilities.argmax(axis=1), np.intp)
 
     def apply(self, probabilities: Floats) -> Any:
         return self._words[self.numbers(probabilities)]

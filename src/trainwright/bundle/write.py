@@ -1,0 +1,168 @@
+"""Write a bundle: the winner's steps as data, under digests that depend on nothing else.
+
+Takes    steps, the schema, reference sketches; later the evidence and the card.
+Gives    a folder, whole or not at all, and the `Bundle` that was loaded back from it: what is returned is what was read.
+Why      no date, host, path or duration goes in, so the same winner gives the same bytes (docs/bundle.md).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from trainwright.record import files as durable
+from trainwright.record.digests import digest_bytes
+from trainwright.runtime import graphs, loader, store
+from trainwright.runtime.arrays import Array, write_arrays
+from trainwright.runtime.bundle import ROWS, Bundle
+from trainwright.runtime.graph import Placed
+from trainwright.runtime.limits import bad
+from trainwright.runtime.schema import ColumnSchema
+from trainwright.runtime.step import parts
+
+
+def write_bundle(
+    folder: Path,
+    *,
+    task: str,
+    output: Mapping[str, Any],
+    steps: Sequence[Placed],
+    features: Sequence[ColumnSchema],
+    sketches: Mapping[str, Any],
+    marks: Mapping[str, Any] | None = None,
+    notes: Mapping[str, Any] | None = None,
+) -> Bundle:
+    """Lay the steps down in `folder` and load them back.
+
+    Takes   `output`: {"kind": "classes", "classes": [...]} or {"kind": "number"}; "from" and "decide" name the steps that give the outputs and
+            the answers (by default the last step, and what it reads, when its kind is "decide"). `marks` is what must be said of the bundle, such as
+            {"contains_training_rows": true}; `notes` is what may be told of the model, such as {"trees": 120}. Both are part of the model digest.
+    Gives   the bundle as `trainwright.runtime.load` gives it.
+    Raises  BundleError TW057 when a step cannot be kept as data or the folder holds something that is no bundle; TW052…TW054 when what was
+            written cannot be loaded; MachineError when the disk refuses.
+    """
+    manifest, contents = _contents(steps)
+    source, decider = _ends(output, steps)
+    contents[store.SKETCHES] = _json(sketches)
+    manifest |= {
+        "format": f"{loader.FORMAT[0]}.{loader.FORMAT[1]}",
+        "task": task,
+        "features": [feature.as_dict() for feature in features],
+        "output": {"kind": output["kind"], "classes": list(output.get("classes", ())), "from": source, "decide": decider},
+        "marks": {"contains_training_rows": False, **(marks or {})},
+        "notes": dict(notes or {}),
+    }
+    contents[store.MANIFEST] = _sealed(manifest, contents)
+    if folder.exists() and any(folder.iterdir()) and not (folder / store.MANIFEST).exists():
+        raise bad(
+            "TW057", "the folder holds something that is no bundle", where=str(folder), why="it would be overwritten", fix="give another folder"
+        )
+    _place(folder, contents)
+    return loader.load(folder)
+
+
+def add_evidence(folder: Path, evidence: Mapping[str, Any], card: str) -> Bundle:
+    """Put what was measured, and the model card, beside the model; the model digest stays, the bundle digest is new.
+
+    At any moment the folder is a whole bundle: without evidence, or with all of it.
+
+    Raises  BundleError when the folder is no sound bundle, TW057 when the evidence cannot be JSON; MachineError when the disk refuses.
+    """
+    bundle = loader.load(folder)
+    names = (store.EVIDENCE, store.CARD)
+    kept = {name: (folder / name).read_bytes() for name in bundle.manifest["files"] if name not in names}
+    manifest = {key: value for key, value in bundle.manifest.items() if key not in ("files", "model_digest", "bundle_digest")}
+    added = {store.EVIDENCE: _json(evidence), store.CARD: card.encode()}
+    if any(name in bundle.manifest["files"] for name in names):  # else the old manifest would list what is being replaced
+        durable.write(folder / store.MANIFEST, _sealed(manifest, kept))
+    for name, data in added.items():
+        durable.write(folder / name, data)
+    durable.write(folder / store.MANIFEST, _sealed(manifest, {**kept, **added}))
+    return loader.load(folder)
+
+
+def write_zip(folder: Path, path: Path) -> Bundle:
+    """The bundle in `folder` as one uncompressed zip file; the same bytes for the same bundle. Raises as `add_evidence`."""
+    bundle = loader.load(folder)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name in (store.MANIFEST, *sorted(bundle.manifest["files"])):
+            entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))  # the format wants a date: the first that it can say
+            entry.external_attr = 0o100644 << 16
+            entry.create_system = 3
+            archive.writestr(entry, (folder / name).read_bytes())
+    durable.write(path, buffer.getvalue())
+    return loader.load(path)
+
+
+def _json(value: Any) -> bytes:
+    try:
+        return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    except (TypeError, ValueError) as error:
+        raise bad(
+            "TW057", "something in a bundle cannot be kept as JSON", why=str(type(error).__name__), fix="give plain values, null for NaN"
+        ) from error
+
+
+def _contents(steps: Sequence[Placed]) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The manifest's list of steps, and the files that hold their arrays and graphs."""
+    listed: list[dict[str, Any]] = []
+    arrays: dict[str, Array] = {}
+    contents: dict[str, bytes] = {}
+    for name, step, inputs in steps:
+        settings, own, data = parts(step)
+        arrays |= {f"{name}.{field}": array for field, array in own.items()}
+        contents |= {f"{name}.{field}{store.GRAPH}": graphs.check(graph).stripped for field, graph in data.items()}
+        listed.append(
+            {
+                "name": name,
+                "kind": step.kind,
+                "inputs": list(inputs),
+                "settings": settings,
+                "arrays": {field: f"{name}.{field}" for field in own},
+                "graphs": {field: f"{name}.{field}{store.GRAPH}" for field in data},
+            }
+        )
+    if arrays:
+        contents[store.ARRAYS] = write_arrays(arrays)
+    return {"steps": listed}, contents
+
+
+def _ends(output: Mapping[str, Any], steps: Sequence[Placed]) -> tuple[str, str | None]:
+    """The names of the step that gives the outputs and of the one that decides, if any."""
+    if "from" in output:
+        return output["from"], output.get("decide")
+    name, step, inputs = steps[-1]
+    return (inputs[0], name) if step.kind == "decide" and inputs[0] != ROWS else (name, None)
+
+
+def _sealed(manifest: Mapping[str, Any], contents: Mapping[str, bytes]) -> bytes:
+    """The manifest's bytes: with the size and digest of every file, and the two digests of the whole."""
+    files = {name: {"size": len(data), "sha256": digest_bytes(data)} for name, data in contents.items() if name != store.MANIFEST}
+    plain = json.loads(_json({**manifest, "files": files}))  # what a reader will see
+    stripped = {name: graphs.check(data).stripped for name, data in contents.items() if name.endswith(store.GRAPH)}
+    texts = {name: json.loads(data) for name, data in contents.items() if name in (store.SKETCHES, store.EVIDENCE, store.BOM)}
+    model, whole = loader.digests(plain, contents, stripped, texts)
+    return _json({**plain, "model_digest": model, "bundle_digest": whole})
+
+
+def _place(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """All files appear at once: they are written beside the folder, which then takes its name."""
+    beside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    with durable.machine_errors(folder, doing="write the bundle"):
+        shutil.rmtree(beside, ignore_errors=True)
+        try:
+            for name, data in contents.items():
+                durable.write(beside / name, data)
+            if folder.exists():  # left by a run that was cut off before it could say so
+                shutil.rmtree(folder)
+            durable.replace_folder(beside, folder)
+        except BaseException:
+            shutil.rmtree(beside, ignore_errors=True)
+            raise

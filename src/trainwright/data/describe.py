@@ -1,0 +1,282 @@
+"""A frame as read becomes typed columns, each described: kind, why, what was done to odd cells, and the flag that overrides it.
+
+Takes    a Polars frame of text cells (a CSV file) or of its own types (Parquet, a frame), what was asked of its columns, and where it came from.
+Gives    `Described` and the typed column of every column, in order.
+Why      inference may look at a sample of rows; typing runs over all of them, and cells that contradict the sample send the column back to
+         inference with all its rows. So a cell is never lost unsaid.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainwright.data.cells import Cells, type_series
+from trainwright.data.dataset import Described, Role
+from trainwright.data.infer import Inferred, Look, as_kind, infer_number, infer_text, known_order, marks_in, notation_of
+from trainwright.errors import SourceError
+from trainwright.runtime.cells import BLANKS
+from trainwright.runtime.columns import Coded, Column
+from trainwright.runtime.schema import KINDS, WORDS, ColumnSchema, Kind
+
+if TYPE_CHECKING:
+    import polars as pl
+
+MANY: Final = 50_000  # beyond so many rows, kinds are first inferred from a sample …
+SAMPLE: Final = 20_000  # … of about so many, evenly spaced
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the user says of the columns, and how the file writes decimals."""
+
+    kinds: Mapping[str, str] = field(default_factory=dict)  # a kind, or "ordered:low<medium<high"
+    roles: Mapping[str, Role] = field(default_factory=dict)
+    path: str = "frame"
+    lines: Any = None  # row -> "file:line", for errors
+    semicolons: bool = False  # the delimiter is a semicolon, as where decimals have a comma
+
+    def role(self, name: str) -> Role:
+        return self.roles.get(name, "feature")
+
+    def place(self, name: str, row: int) -> str:
+        return self.lines(row) if self.lines is not None else f"{self.path}, column {name!r}, row {row}"
+
+
+def describe(frame: pl.DataFrame, asked: Asked) -> tuple[tuple[Described, ...], dict[str, Column]]:
+    """Infer the kind of every column and type it.
+
+    Raises  SourceError TW032 for a kind that a column's cells contradict, TW033 for images and sounds, TW034 for a role that a column cannot play.
+    """
+    import polars as pl
+
+    texts = [name for name in frame.columns if frame[name].dtype == pl.String]
+    numbers = _clean_numbers(frame.select(texts)) if texts else {}
+    looks = {name: look_at(frame[name], asked.role(name)) for name in texts if name not in numbers or name in asked.kinds}
+    comma = _has_comma(frame, looks, numbers, asked)
+    described: list[Described] = []
+    columns: dict[str, Column] = {}
+    distinct = dict(zip(numbers, frame.select(list(numbers)).select(pl.all().n_unique()).row(0), strict=True)) if numbers else {}
+    for name in frame.columns:
+        series, role = frame[name], asked.role(name)
+        if name in asked.kinds:
+            inferred, cells = _as_asked(series, asked.kinds[name], replace(looks.get(name) or look_at(series, role), comma=comma), asked)
+        elif name in numbers and not (comma and _all_grouped(series)):
+            inferred = infer_number(name, role, numbers[name], distinct=_count(numbers[name], distinct[name], series), written=ColumnSchema(name=name, kind="number"))
+            cells = Cells(numbers[name], _none()) if inferred.schema.kind in ("number", "yesno") else type_series(series, inferred.schema)
+        elif series.dtype == pl.String:
+            inferred, cells = _text(series, replace(looks.get(name) or look_at(series, role), comma=comma))
+        else:
+            inferred, cells = _native(series, role)
+        _check_role(inferred, role, asked)
+        columns[name] = cells.column
+        described.append(describe_one(inferred, role, cells))
+    return tuple(described), columns
+
+
+def describe_one(inferred: Inferred, role: Role, cells: Cells) -> Described:
+    """The line that a person reads about one column."""
+    column, schema = cells.column, inferred.schema
+    if isinstance(column, Coded):
+        missing, distinct = int((column.codes < 0).sum()), len(np.unique(column.codes[column.codes >= 0]))
+    else:
+        gaps = np.isnan(column)
+        missing, distinct = int(gaps.sum()), len(np.unique(column[~gaps]))
+    notes = [inferred.note] if inferred.note else []
+    if cells.endless:
+        notes.append(f"{cells.endless:,} infinities read as missing" if cells.endless > 1 else "1 infinity read as missing")
+    return Described(schema, role, inferred.why, flag_of(schema, distinct), missing, distinct, "; ".join(notes))
+
+
+def flag_of(schema: ColumnSchema, distinct: int) -> str:
+    """The flag that would read the column as the next likely kind."""
+    other: dict[str, str] = {
+        "number": "category", "category": "text", "ordered": "category", "yesno": "category", "datetime": "category", "text": "category",
+        "identifier": "category", "constant": "category", "image": "text", "audio": "text",
+    }  # fmt: skip
+    return f"--kind {shlex.quote(f'{schema.name}={other[schema.kind]}')}"
+
+
+def _none() -> NDArray[np.int64]:
+    return np.empty(0, dtype=np.int64)
+
+
+def _clean_numbers(frame: pl.DataFrame) -> dict[str, NDArray[np.float64]]:
+    """The columns of text in which every cell that is not empty is a finite number in C notation: almost all columns of almost all files."""
+    import polars as pl
+
+    numbers = frame.select(pl.all().cast(pl.Float64, strict=False))
+    before, after = frame.null_count().row(0), numbers.null_count().row(0)
+    finite = numbers.select(pl.all().is_finite().all(ignore_nulls=True)).row(0)
+    clean = [name for name, was, now, fine in zip(frame.columns, before, after, finite, strict=True) if was == now < frame.height and fine]
+    return {name: np.array(numbers[name].to_numpy(), dtype=np.float64) for name in clean}
+
+
+def _count(values: NDArray[np.float64], texts: int, series: pl.Series) -> int:
+    """Distinct numbers; `texts` distinct cells (with null) are an upper bound, exact unless numbers are written in two ways."""
+    texts -= int(series.null_count() > 0)
+    return texts if texts > 1000 else len(np.unique(values[~np.isnan(values)]))
+
+
+def look_at(series: pl.Series, role: Role, *, whole: bool = False) -> Look:
+    """The distinct cells of a series and how often each occurs, on a sample of rows where they are many."""
+    import polars as pl
+
+    sampled = not whole and len(series) > MANY
+    part = series.gather_every(len(series) // SAMPLE) if sampled else series
+    if part.dtype != pl.String:
+        part = part.cast(pl.String)
+    counted = part.value_counts(name="\0n")
+    counts: dict[str, int] = {}
+    for text, count in zip(counted[series.name].str.strip_chars(BLANKS).to_list(), counted["\0n"].to_list(), strict=True):
+        if text:
+            counts[text] = counts.get(text, 0) + count
+    ordered = dict(sorted(counts.items()))  # value_counts has no order of its own
+    return Look(series.name, role, ordered, len(part), sampled, [text.strip(BLANKS) for text in part.head(500).drop_nulls().to_list()])
+
+
+def _has_comma(frame: pl.DataFrame, looks: Mapping[str, Look], numbers: Mapping[str, Any], asked: Asked) -> bool:
+    """Whether the file writes decimals with a comma: a column can only be read so, or cells are separated by semicolons and no number has a point."""
+    for look in looks.values():
+        values = {text: count for text, count in look.counts.items() if text not in marks_in(look.counts, loose=True)}
+        if values and (notation_of(values) or (".",))[0] == ",":
+            return True
+    return asked.semicolons and not any(frame[name].str.contains(".", literal=True).any() for name in numbers)
+
+
+def _all_grouped(series: pl.Series) -> bool:
+    """Whether all points stand between groups of three digits, and there is one."""
+    points = series.drop_nulls().filter(series.drop_nulls().str.contains(".", literal=True))
+    return len(points) > 0 and bool(points.str.contains(r"^\s*[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3})+\s*$").all())
+
+
+def _text(series: pl.Series, look: Look) -> tuple[Inferred, Cells]:
+    """Infer and type a column of text cells; a second time from all rows, where the sample was contradicted."""
+    inferred = infer_text(look)
+    cells = type_series(series, inferred.schema)
+    if look.sampled and _contradicted(inferred.schema, cells):
+        return _text(series, replace(look_at(series, look.role, whole=True), comma=look.comma))
+    if len(cells.bad):  # by the rules it cannot be; words lose nothing
+        inferred = Inferred(ColumnSchema(name=look.name, kind="category"), "cells of several kinds")
+        cells = type_series(series, inferred.schema)
+    if inferred.schema.kind != "number":
+        return inferred, cells
+    values = cast("NDArray[np.float64]", cells.column)
+    finer = infer_number(look.name, look.role, values, distinct=len(np.unique(values[~np.isnan(values)])), written=inferred.schema, why=inferred.why)
+    if finer.schema.kind == "number":
+        return finer, cells
+    if finer.schema.kind == "yesno":
+        return finer, cells  # 1 and 0 are the numbers already
+    return finer, replace(type_series(series, finer.schema), endless=cells.endless)
+
+
+def _contradicted(schema: ColumnSchema, cells: Cells) -> bool:
+    """Whether the typed rows do not bear out what a sample said."""
+    column = cells.column
+    if len(cells.bad):
+        return True
+    if not isinstance(column, Coded):
+        return False
+    words = len(column.vocabulary)
+    if schema.kind == "constant":
+        return words > 1
+    if schema.kind == "ordered":
+        return not set(column.vocabulary) <= set(schema.order)
+    return schema.kind == "identifier" and words < 0.9 * int((column.codes >= 0).sum())
+
+
+def _native(series: pl.Series, role: Role) -> tuple[Inferred, Cells]:
+    """A column that has a type of its own: from Parquet or a frame."""
+    import polars as pl
+
+    name, dtype = series.name, series.dtype
+    schema = ColumnSchema(name=name, kind="number")
+    if dtype.is_numeric() or dtype.is_decimal() or dtype == pl.Null:
+        cells = type_series(series, schema)
+        values = cast("NDArray[np.float64]", cells.column)
+        inferred = infer_number(name, role, values, distinct=len(np.unique(values[~np.isnan(values)])), written=schema)
+        if inferred.schema.kind not in ("number", "yesno"):
+            cells = replace(type_series(series, inferred.schema), endless=cells.endless)
+        return inferred, cells
+    distinct = series.drop_nulls().n_unique()
+    if dtype == pl.Boolean:
+        kind: Kind = "category" if role in ("target", "group") else "yesno" if distinct == 2 else "constant"
+        schema = replace(schema, kind=kind, yes=("true",) if kind == "yesno" else (), no=("false",) if kind == "yesno" else ())
+        return _typed(series, schema, "true and false" if distinct == 2 else "one value, or none")
+    if dtype in (pl.Date, pl.Datetime):
+        if role == "group":
+            return _typed(series, replace(schema, kind="identifier"), f"the group: {distinct:,} distinct values")
+        if distinct < 2 and role != "time":
+            return _typed(series, replace(schema, kind="constant"), "one value, or none")
+        return _typed(series, replace(schema, kind="datetime", formats=("iso",)), "a date-time in the source")
+    if dtype == pl.Enum and role in ("feature", "protected", "set aside") and len(dtype.categories) > 2 and distinct > 1:
+        order = tuple(dict.fromkeys(word.strip(BLANKS) for word in dtype.categories.to_list()))
+        return _typed(series, replace(schema, kind="ordered", order=order), f"{len(order)} words in an order that the source gives")
+    if dtype in (pl.Categorical, pl.Enum):
+        return _text(series.cast(pl.String), look_at(series.cast(pl.String), role))
+    raise SourceError(
+        "TW036", f"column {name!r} holds {str(dtype).split('(')[0].lower()} values", where=f"column {name!r}", why="a table has one plain value in each cell",
+        fix=f"turn it into numbers or text, or leave it out: --drop {shlex.quote(name)}",
+    )  # fmt: skip
+
+
+def _typed(series: pl.Series, schema: ColumnSchema, why: str) -> tuple[Inferred, Cells]:
+    return Inferred(schema, why), type_series(series, schema)
+
+
+def _as_asked(series: pl.Series, kind: str, look: Look, asked: Asked) -> tuple[Inferred, Cells]:
+    """Read a column as the kind that the user gives. Raises SourceError TW032 when its cells contradict it."""
+    import polars as pl
+
+    kind, _, order = kind.partition(":")
+    if kind not in KINDS:
+        raise SourceError("TW032", f"there is no kind {kind!r}", where=f"column {look.name!r}", why="a kind decides how cells are read", fix=f"one of {', '.join(KINDS)}")
+    if look.sampled:
+        look = replace(look_at(series, look.role, whole=True), comma=look.comma)
+    if series.dtype != pl.String and kind in ("number", "datetime"):
+        written = ColumnSchema(name=look.name, kind=kind, formats=("iso",) if kind == "datetime" else ())  # type: ignore[arg-type]  # checked above
+        inferred: Inferred | None = Inferred(written, "as asked")
+    else:
+        inferred = as_kind(kind, look, tuple(word.strip() for word in order.split("<")) if order else ())  # type: ignore[arg-type]  # checked above
+    if inferred is None:
+        fix = f"write the order: --kind {shlex.quote(f'{look.name}=ordered:low<medium<high')}" if kind == "ordered" else f"leave out --kind {look.name}={kind}, or mend the cells"
+        raise SourceError("TW032", f"the cells of column {look.name!r} cannot be read as {kind}", where=f"{asked.path}, column {look.name!r}", why="too many of them are something else", fix=fix)
+    cells = type_series(series, inferred.schema)
+    if len(cells.bad):
+        raise unfit(inferred.schema, cells.bad, asked)
+    return inferred, cells
+
+
+def unfit(schema: ColumnSchema, bad: NDArray[np.int64], asked: Asked) -> SourceError:
+    """The error for cells that are not what a fixed schema asks for."""
+    return SourceError(
+        "TW032", f"{len(bad):,} cells of column {schema.name!r} cannot be read as {schema.kind}", where=asked.place(schema.name, int(bad[0])),
+        why="read otherwise than before, they would mean something else", fix="mend these cells, or leave them empty",
+    )  # fmt: skip
+
+
+def _check_role(inferred: Inferred, role: Role, asked: Asked) -> None:
+    schema = inferred.schema
+    if schema.kind in ("image", "audio") and role not in ("set aside", "group"):
+        raise SourceError(
+            "TW033", f"column {schema.name!r} holds paths of {'images' if schema.kind == 'image' else 'sounds'}", where=f"{asked.path}, column {schema.name!r}",
+            why="learning from them is not there yet; the extra 'deep' will bring it: pip install 'trainwright[deep]'",
+            fix=f"--drop {shlex.quote(schema.name)}, or read the paths as words: --kind {shlex.quote(schema.name + '=category')}",
+        )  # fmt: skip
+    wanted = {"weight": ("number", "yesno", "constant"), "time": ("datetime", "number", "yesno", "constant")}.get(role)
+    if wanted and (schema.kind not in wanted or (schema.kind == "constant" and schema.kind in WORDS and role == "weight" and False)):
+        raise SourceError(
+            "TW034", f"column {schema.name!r} cannot be the {role}: it is read as {schema.kind}", where=f"{asked.path}, column {schema.name!r}",
+            why="a weight is a number" if role == "weight" else "time is a date-time or a number, so that rows can be put in order",
+            fix=f"name another column, or say how it is read: --kind {shlex.quote(schema.name + ('=number' if role == 'weight' else '=datetime'))}",
+        )  # fmt: skip
+
+
+__all__ = ["Asked", "describe", "describe_one", "flag_of", "known_order", "look_at", "unfit"]
+Kinds = Mapping[str, str]
+Names = Sequence[str]

@@ -1,0 +1,63 @@
+"""The report: one HTML page that holds everything, loads nothing, and runs no script.
+
+Takes    a run folder whose JSON files are there (see records.py).
+Gives    report.html beside them, under 1 MB, made anew each time from the files alone.
+Why      the content security policy names the one style sheet by its digest and allows nothing else, so even a name in the data
+         that slipped through the escaping could neither run nor load anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trainwright.errors import need
+from trainwright.record import files
+from trainwright.report import numbers
+from trainwright.report.records import Records, read_records
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+
+def write_report(run_folder: Path) -> Path:
+    """Write report.html. Raises SourceError TW035 when the run's files are not there, MachineError when the disk refuses."""
+    path = run_folder / "report.html"
+    files.write_text(path, render(read_records(run_folder)))
+    return path
+
+
+def render(records: Records) -> str:
+    """The page as text. Raises jinja2.UndefinedError if the template names what `page.values` does not give: our bug."""
+    from trainwright.report import page as made
+
+    style = _style()
+    digest = "sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return _template().render(made.values(records), style=_marked(style), style_digest=digest)
+
+
+@functools.cache
+def _style() -> str:
+    return resources.files("trainwright.report").joinpath("templates/report.css").read_text(encoding="utf-8").strip()
+
+
+def _marked(style: str) -> str:
+    from markupsafe import Markup
+
+    return Markup(style)  # noqa: S704 - our own file
+
+
+@functools.cache
+def _template() -> Template:
+    """The template, escaping every value and refusing unknown names."""
+    jinja2 = need("jinja2", extra="tables", to="write the report")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, loader=None)
+    for name in ("visible", "count", "score", "interval", "finite"):
+        environment.filters[name] = getattr(numbers, name)
+    source = resources.files("trainwright.report").joinpath("templates/report.html").read_text(encoding="utf-8")
+    template: Template = environment.from_string(source)
+    return template

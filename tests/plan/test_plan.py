@@ -1,0 +1,131 @@
+"""The plan model, its YAML, its schema and the command line that says the same."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainwright.errors import RequestError, SourceError
+from trainwright.plan.command import command_of
+from trainwright.plan.model import Plan
+from trainwright.plan.read import dump_plan, make_plan, plan_schema, read_plan
+
+
+@pytest.mark.parametrize(("text", "wanted"), [("60s", 60), ("2m", 120), ("1.5h", 5400), ("90", 90), (45, 45), ("5 min", 300)])
+def test_times(text: object, wanted: float) -> None:
+    assert make_plan({"time": text}).time == wanted
+
+
+@pytest.mark.parametrize(("text", "wanted"), [("4GB", 4 * 10**9), ("512MiB", 512 * 2**20), ("1000", 1000), (5, 5)])
+def test_sizes(text: object, wanted: int) -> None:
+    assert make_plan({"memory": text}).memory == wanted
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "says"),
+    [
+        ({"traget": "y"}, "TW001", "did you mean 'target'?"),
+        ({"allow": [{"code": "TW101", "becuase": "I know"}]}, "TW001", "did you mean 'because'?"),
+        ({"time": "sixty"}, "TW002", "60s"),
+        ({"time": -1}, "TW002", "greater than 0"),
+        ({"memory": "4XB"}, "TW002", "4GB"),
+        ({"folds": 1}, "TW002", "folds"),
+        ({"folds": "many"}, "TW002", "folds"),
+        ({"split": "groups:id"}, "TW002", "split"),
+        ({"kinds": {"a": "numeric"}}, "TW002", "kinds.a"),
+        ({"time": 10, "candidates": 3}, "TW002", "not both"),
+        ({"seed": -1}, "TW002", "seed"),
+        ({"allow": [{"code": "X", "because": "none"}]}, "TW002", "allow"),
+    ],
+)
+def test_wrong_values_name_what_is_allowed(fields: dict[str, object], code: str, says: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        make_plan(fields)
+    assert caught.value.code == code
+    assert says in str(caught.value)
+
+
+def test_a_broken_file_names_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_text("target: y\nsplit: [random\nseed: 1\n")
+    with pytest.raises(RequestError, match=r"plan\.yaml:3"):
+        read_plan(path)
+    with pytest.raises(SourceError, match="TW020"):
+        read_plan(tmp_path / "none.yaml")
+    path.write_text("just words")
+    with pytest.raises(RequestError, match="TW003"):
+        read_plan(path)
+
+
+plans = st.builds(
+    lambda **fields: make_plan({name: value for name, value in fields.items() if value is not None}),
+    source=st.none() | st.sampled_from(["a.csv", "a folder/b'c.csv"]),
+    target=st.none() | st.text(min_size=1, max_size=9, alphabet=st.characters(blacklist_categories=("Cs", "Cc"))),
+    time=st.none() | st.floats(1, 1e5),
+    folds=st.none() | st.integers(2, 20),
+    drop=st.none() | st.lists(st.sampled_from(["a", "b c", "d"]), unique=True),
+    kinds=st.none() | st.dictionaries(st.sampled_from(["a", "b c"]), st.sampled_from(["number", "category"])),
+    memory=st.none() | st.integers(1, 10**12),
+    keep_data=st.none() | st.booleans(),
+    seed=st.none() | st.integers(0, 2**32 - 1),
+    learners=st.none() | st.lists(st.fixed_dictionaries({"name": st.just("tabular/tree"), "settings": st.dictionaries(st.sampled_from("ab"), st.integers())})),
+    allow=st.none() | st.lists(st.fixed_dictionaries({"code": st.just("TW101"), "because": st.just("it is \"known\": yes")})),
+)
+
+
+@given(plan=plans)
+def test_yaml_gives_the_same_plan_back(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("plan") / "plan.yaml"
+    for full in (False, True):
+        path.write_text(dump_plan(plan, full=full), encoding="utf-8")
+        again = read_plan(path)
+        assert again.model_dump(exclude={"time"}) == plan.model_dump(exclude={"time"})
+        assert again.time == (pytest.approx(plan.time, rel=1e-11) if plan.time else None)
+
+
+def test_the_schema_describes_what_a_plan_file_says() -> None:
+    schema = plan_schema()
+    assert schema["additionalProperties"] is False
+    assert set(schema["properties"]) == set(Plan.model_fields)
+    undocumented = [name for name, entry in schema["properties"].items() if not entry.get("description")]
+    assert undocumented == []
+
+
+def test_the_command_line_says_the_same_as_the_plan() -> None:
+    from trainwright.api import asked_of
+    from trainwright.cli.flags import with_asked
+
+    plan = make_plan(
+        {
+            "source": "my data.csv",
+            "target": "y",
+            "split": "group:patient id",
+            "drop": ["a", "b"],
+            "protected": ["sex"],
+            "kinds": {"zip": "category"},
+            "memory": "2GB",
+            "candidates": 3,
+            "keep_data": False,
+            "allow": [{"code": "TW101", "because": "known before the visit"}],
+        }
+    )
+    words = shlex.split(command_of(plan))
+    assert words[:3] == ["trainwright", "train", "my data.csv"]
+
+    import typer
+
+    seen = {}
+
+    @with_asked
+    def verb(asked: dict[str, object], source: str = typer.Argument(None)) -> None:
+        seen.update(asked, source=source)
+
+    app = typer.Typer()
+    app.command()(verb)
+    typer.main.get_command(app).main(args=words[2:], standalone_mode=False)
+    source = seen.pop("source")
+    assert asked_of(source, seen)[0] == plan
