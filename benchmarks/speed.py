@@ -79,7 +79,7 @@ def main() -> None:
     import trainwright
 
     rows = Rows("speed")
-    file = find("adult/adult-train.csv.gz")
+    file = find("adult/adult_train.csv.gz")
     with tempfile.TemporaryDirectory() as place:
         run = trainwright.train(
             str(file), target="income", drop=["fnlwgt"], learners=[{"name": "tabular/lightgbm"}], candidates=1, out=f"{place}/runs", progress=False

@@ -39,7 +39,7 @@ class Case:
 
 
 CASES = (
-    Case("adult", "adult/adult-train.csv.gz", "income", drop=("fnlwgt",), test="adult/adult-test.csv.gz"),
+    Case("adult", "adult/adult_train.csv.gz", "income", drop=("fnlwgt",), test="adult/adult_test.csv.gz"),
     Case("letter", "letter", "letter"),
     Case("california_housing", "california_housing", "median_house_value"),
     Case("german_credit", "german_credit", "credit_risk"),

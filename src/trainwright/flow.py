@@ -14,6 +14,7 @@ from typing import Any
 
 from trainwright import stages
 from trainwright.bundle.ship import ship_winner
+from trainwright.data import store
 from trainwright.data.read import read_dataset
 from trainwright.engine.interface import Engine, open_engine
 from trainwright.errors import RequestError, SourceError
@@ -72,7 +73,7 @@ def _workers(asked: Plan) -> Iterator[Engine]:
 
 @contextlib.contextmanager
 def _run(asked: Plan, folder: Path | None) -> Iterator[Log]:
-    """A new run folder, or an earlier one to go on with, locked. A folder in which nothing was recorded does not stay behind."""
+    """A new run folder, or an earlier one to go on with, locked. A request that comes to nothing leaves none behind."""
     folder, new = (folder, False) if folder is not None else (stages.new_folder(asked), True)
     with Log(folder) as log:
         if new:
@@ -81,7 +82,8 @@ def _run(asked: Plan, folder: Path | None) -> Iterator[Log]:
         try:
             yield log
         except (RequestError, SourceError):
-            if new and log.last("dataset") is None:
+            if new and log.last("plan") is None:
+                store.forget(folder)
                 shutil.rmtree(folder, ignore_errors=True)
             raise
         except BaseException as error:

@@ -31,7 +31,7 @@ def predict_file(model: str | Path, source: str | Path, output: Path, *, identif
     table = read_table(source, like=bundle.features)
     if identifier is not None and identifier not in table.columns:
         near = nearest(identifier, table.columns)
-        raise SourceError("TW030", f"there is no column {identifier!r}", where=str(source), fix=f"did you mean {near!r}?" if near else "--id names a column of the source")
+        raise SourceError("TW021", f"there is no column {identifier!r}", where=str(source), fix=f"did you mean {near!r}?" if near else "--id names a column of the source")
     outputs = bundle.outputs_of({feature.name: table.columns[feature.name] for feature in bundle.features})
     frame: dict[str, Any] = {}
     if identifier is not None:

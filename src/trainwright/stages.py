@@ -132,11 +132,11 @@ def search_candidates(
         return [outcome for _, outcome in sorted(recorded(log).items())]
     progress.stage("searching", f"{len(plan.learners)} candidates")
     count = len(TASKS[plan.task].baselines)
-    errands = [
-        ship_job(plan, log.folder, number, baseline_folder(log.folder, number), iterations=None)
+    errands = {
+        number: ship_job(plan, log.folder, number, baseline_folder(log.folder, number), iterations=None)
         for number in range(count)
         if log.last("baseline shipped", number=number) is None
-    ]
+    }
 
     def errand_ended(ended: JobOutcome) -> None:
         number = int(ended.job.arguments["number"])
@@ -219,7 +219,7 @@ def complete_bundle(
     plan: Plan, dataset: Dataset, outcomes: list[Outcome], shipped: dict[str, Any], evidence: dict[str, Any], log: Log
 ) -> runtime.Bundle:
     """Leaderboard and model card, and the bundle with its evidence inside."""
-    board = leaderboard(plan, dataset, outcomes, shipped, log.folder)
+    board = leaderboard(plan, outcomes, shipped)
     files.write_json(log.folder / "leaderboard.json", board)
     chosen = next(entry for entry in board if entry["chosen"])
     card = card_text(plan.model_dump(mode="json"), files.read_json(log.folder / "dataset.json"), evidence, chosen)
@@ -227,8 +227,8 @@ def complete_bundle(
     return add_evidence(log.folder / "bundle", evidence, card)
 
 
-def leaderboard(plan: Plan, dataset: Dataset, outcomes: list[Outcome], shipped: dict[str, Any], run: Path) -> list[dict[str, Any]]:
-    """One entry a candidate: those that finished first, best first, with the interval of their out-of-fold score."""
+def leaderboard(plan: Plan, outcomes: list[Outcome], shipped: dict[str, Any]) -> list[dict[str, Any]]:
+    """One entry a candidate: those that finished first, best first."""
     ranked = choose(outcomes, plan.metric)
     entries = []
     for outcome in [*ranked, *(other for other in outcomes if other not in ranked)]:
@@ -241,29 +241,17 @@ def leaderboard(plan: Plan, dataset: Dataset, outcomes: list[Outcome], shipped: 
             "outcome": outcome.status,
             "why": outcome.why,
             "score": outcome.score,
-            "low": None,
-            "high": None,
+            "low": outcome.low,
+            "high": outcome.high,
             "folds": list(outcome.folds),
             "seconds": outcome.seconds,
             "memory_bytes": outcome.memory_bytes,
             "iterations": outcome.iterations,
         }
-        if outcome in ranked:
-            entry |= _interval(plan, dataset, outcome.read_predictions(run))
         if entry["chosen"]:
             entry |= {"latency_us": shipped["latency_us"], "bundle_bytes": shipped["bytes"]}
         entries.append(entry)
     return entries
-
-
-def _interval(plan: Plan, dataset: Dataset, predictions: Floats) -> dict[str, float | None]:
-    """Low and high of the out-of-fold score."""
-    assert dataset.target is not None
-    rows = np.flatnonzero(~np.isnan(predictions[0, :, 0]))
-    unit = dataset.splits.unit_of(dataset.group, rows)
-    weight = None if dataset.weight is None else dataset.weight[rows]
-    low, high = ev.quick_interval(plan.metric, dataset.target[rows], predictions[:, rows], unit=unit, weight=weight, seed=plan.seed)
-    return {"low": low, "high": high}
 
 
 def write_summary(
@@ -279,8 +267,7 @@ def write_summary(
     """summary.json, which `train --json` prints. `seconds` is set once more when the process is about to end."""
     chosen = next(outcome for outcome in outcomes if outcome.number == shipped["number"])
     metric = evidence["metrics"][plan.metric]
-    simple = TASKS[plan.task].baselines[-1]
-    baseline = evidence["baselines"].get(simple) or next(iter(evidence["baselines"].values()), None)
+    simple = next((name for name in reversed(TASKS[plan.task].baselines) if name in evidence["baselines"]), None)
     files.write_json(
         log.folder / SUMMARY,
         {
@@ -292,7 +279,7 @@ def write_summary(
             "target": dataset.target_name,
             "learner": chosen.learner,
             "metric": {"name": plan.metric, **{key: metric[key] for key in ("value", "low", "high", "n")}},
-            "baseline": {"name": simple, "value": baseline["metrics"][plan.metric]["value"] if baseline else None},
+            "baseline": {"name": simple, "value": evidence["baselines"][simple]["metrics"][plan.metric]["value"] if simple else None},
             "design": evidence["design"],
             "seconds": round(timer.spent(), 3),
             "findings": [{key: f.as_dict()[key] for key in ("code", "title", "blocking", "where")} for f in dataset.findings],

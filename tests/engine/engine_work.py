@@ -131,6 +131,7 @@ def state() -> dict[str, object]:
         "group": os.getpgid(0) == os.getpid(),
         "sockets": sum(handle.startswith("socket:") for handle in handles),
         "modules": [name for name in ("numpy", "sklearn", "lightgbm", "engine_threaded") if name in sys.modules],
+        "oom_score": int(Path("/proc/self/oom_score_adj").read_text()),
         "python_path": os.environ.get("PYTHONPATH"),
     }
 

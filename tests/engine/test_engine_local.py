@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from trainwright.engine import Job, Outcome, open_engine
-from trainwright.engine.local import LocalEngine
+from trainwright.engine.local import LocalEngine, uninterrupted
 from trainwright.errors import MachineError
 
 HERE = Path(__file__).parent
@@ -229,6 +229,7 @@ def test_the_server_stays_single_threaded_and_children_are_free(engine: LocalEng
     assert seen["variable"] == "2"
     assert seen["interrupt_ignored"]
     assert seen["group"]
+    assert seen["oom_score"] == 500
     assert seen["sockets"] == 0
     assert seen["modules"] == ["numpy", "sklearn", "lightgbm"]
     assert seen["python_path"] == os.environ.get("PYTHONPATH")
@@ -400,6 +401,25 @@ def test_a_killed_server_takes_its_jobs_along(tmp_path: Path, job: Make) -> None
         assert outcome is not None
         assert outcome.status == "crashed"
         until(lambda: gone(*pids), 10)
+
+
+def test_without_help_from_the_kernel_a_job_ends_at_the_end_of_a_pipe() -> None:
+    script = "import os; from trainwright.engine.child import end_with; r, w = os.pipe(); os.close(w); end_with(r)"
+    assert subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode == 1
+
+
+def test_an_interrupt_waits_for_the_end_of_a_message() -> None:
+    done, handler = [], signal.getsignal(signal.SIGINT)
+
+    def message() -> None:
+        with uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+            done.append("the rest of it")
+
+    with pytest.raises(KeyboardInterrupt):
+        message()
+    assert done == ["the rest of it"]
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 @linux

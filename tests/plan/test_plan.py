@@ -97,7 +97,6 @@ def test_the_schema_describes_what_a_plan_file_says() -> None:
 
 def test_the_command_line_says_the_same_as_the_plan() -> None:
     from trainwright.api import asked_of
-    from trainwright.cli.flags import with_asked
 
     plan = make_plan(
         {
@@ -116,16 +115,18 @@ def test_the_command_line_says_the_same_as_the_plan() -> None:
     words = shlex.split(command_of(plan))
     assert words[:3] == ["trainwright", "train", "my data.csv"]
 
-    import typer
+    import click
 
-    seen = {}
+    from trainwright.cli import flags
 
-    @with_asked
-    def verb(asked: dict[str, object], source: str = typer.Argument(None)) -> None:
+    seen: dict[str, object] = {}
+
+    @click.command()
+    @flags.with_asked
+    @flags.source
+    def verb(asked: dict[str, object], source: str) -> None:
         seen.update(asked, source=source)
 
-    app = typer.Typer()
-    app.command()(verb)
-    typer.main.get_command(app).main(args=words[2:], standalone_mode=False)
+    verb.main(args=words[2:], standalone_mode=False)
     source = seen.pop("source")
     assert asked_of(source, seen)[0] == plan

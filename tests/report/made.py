@@ -111,11 +111,11 @@ def multiclass(folder: Path, *, classes: int = 26, rows: int = 4000, columns: in
     y = rng.integers(0, classes, rows).astype(float)
     labels = names or [chr(65 + i) if i < 26 else f"class {i}" for i in range(classes)]
     evidence = ev.measure(
-        TASKS["multiclass"], y, _many(rng, y, classes, 6.0), baselines={"tabular/dummy": np.full((rows, classes), 1 / classes), "tabular/logistic": _many(rng, y, classes, 3.0)},
+        TASKS["multiclass"], y, _many(rng, y, classes, 3.6), baselines={"tabular/dummy": np.full((rows, classes), 1 / classes), "tabular/logistic": _many(rng, y, classes, 2.4)},
         metric="log_loss", classes=tuple(labels), seed=0, draws=100,
     )  # fmt: skip
     described = [column(f"x{i}", "number", "feature", missing=i % 3) for i in range(columns - 1)] + [column("letter", "category", "target", distinct=classes)]
-    board = [entry(i, "tabular/lightgbm" if i else "tabular/random_forest", 0.1 + 0.02 * i, chosen=i == 0, settings={"leaves": 15 + i}) for i in range(candidates - 2)]
+    board = [entry(i, "tabular/lightgbm" if i else "tabular/random_forest", 0.5 + 0.02 * i, chosen=i == 0, settings={"leaves": 15 + i}) for i in range(candidates - 2)]
     board += [entry(candidates - 2, "tabular/logistic", 1.2), entry(candidates - 1, "tabular/dummy", 3.26)]
     return write(folder, plan=plan("letter", "log_loss", "multiclass"), dataset=dataset("multiclass", labels, columns=described, rows=rows * 5), leaderboard=board, evidence=evidence)
 

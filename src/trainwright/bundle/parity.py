@@ -16,7 +16,7 @@ import numpy as np
 from trainwright.errors import BundleError
 from trainwright.runtime.bundle import Bundle
 from trainwright.runtime.columns import Coded, Column, Columns, Floats
-from trainwright.runtime.schema import WORDS, ColumnSchema
+from trainwright.runtime.schema import ColumnSchema
 
 TOLERANCE = 1e-4  # of a probability; of a number, times its scale
 TIE = 1e-5  # a row whose answer changes when its outputs move by this much is a tie: float32 sums differ by less
@@ -120,7 +120,6 @@ def _edges(feature: ColumnSchema, column: Column) -> tuple[float, list[float]]:
         seen = column.codes[column.codes >= 0]
         typical = float(np.bincount(seen).argmax()) if len(seen) else -1.0
         return typical, [-1.0, float(len(column.vocabulary)), *([0.0] if len(column.vocabulary) else [])]
-    assert feature.kind not in WORDS  # noqa: S101  # our own invariant: a word column is Coded
     known = column[np.isfinite(column)]
     if not len(known):
         return np.nan, [np.nan, 0.0]

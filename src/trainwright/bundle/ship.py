@@ -28,7 +28,7 @@ from trainwright.record.log import Log
 from trainwright.record.seeds import rng_for
 from trainwright.runtime.columns import Floats, take_all
 from trainwright.runtime.steps import Decide
-from trainwright.runtime.typed import Typed
+from trainwright.runtime.typed import Schemas, Typed
 from trainwright.select.candidate import PREDICTIONS, Pipeline, fit_pipeline
 from trainwright.select.limits import Timer
 from trainwright.select.outcome import Outcome, candidate_folder, choose
@@ -49,7 +49,7 @@ def ship(
     dataset = store.load(Path(data))
     budget = Budget(threads=threads, iterations=iterations)
     pipeline = fit_pipeline(dataset, dataset.splits.open, make(learner, settings), budget, seed, ("ship", number))
-    steps: list[tuple[str, Any, tuple[str, ...]]] = [("typed", Typed(schema=dataset.features), ("rows",)), *pipeline.prepared.steps]
+    steps: list[tuple[str, Any, tuple[str, ...]]] = [("typed", Typed(schema=Schemas(dataset.features)), ("rows",)), *pipeline.prepared.steps]
     for index, step in enumerate(pipeline.fitted.ship()):
         steps.append((f"model{index}", step, (steps[-1][0],)))
     output: dict[str, Any] = {"kind": "classes", "classes": list(dataset.classes)} if dataset.classes else {"kind": "number"}
@@ -157,7 +157,7 @@ def ship_winner(
     ranked = choose(outcomes, plan.metric)
     if follow is not None:
         ranked = [outcome for outcome in ranked if outcome.number == follow]
-    reasons = []
+    reasons: list[str] = []
     for outcome in ranked:
         ready = log.last("baseline shipped", number=outcome.number)
         if ready is not None:  # shipped at the start, so that there is something to fall back on

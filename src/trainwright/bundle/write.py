@@ -41,7 +41,8 @@ def write_bundle(
     """Lay the steps down in `folder` and load them back.
 
     Takes   `output`: {"kind": "classes", "classes": [...]} or {"kind": "number"}; "from" and "decide" name the steps that give the outputs and
-            the answers (by default the last step, and what it reads, when its kind is "decide"). `marks` is what must be said of the bundle, such as
+            the answers (by default the last step decides when its kind is "decide", and what it reads are the outputs).
+            `marks` is what must be said of the bundle, such as
             {"contains_training_rows": true}; `notes` is what may be told of the model, such as {"trees": 120}. Both are part of the model digest.
     Gives   the bundle as `trainwright.runtime.load` gives it.
     Raises  BundleError TW057 when a step cannot be kept as data or the folder holds something that is no bundle; TW052…TW054 when what was
@@ -136,10 +137,10 @@ def _contents(steps: Sequence[Placed]) -> tuple[dict[str, Any], dict[str, bytes]
 
 def _ends(output: Mapping[str, Any], steps: Sequence[Placed]) -> tuple[str, str | None]:
     """The names of the step that gives the outputs and of the one that decides, if any."""
-    if "from" in output:
-        return output["from"], output.get("decide")
     name, step, inputs = steps[-1]
-    return (inputs[0], name) if step.kind == "decide" and inputs[0] != ROWS else (name, None)
+    last = (inputs[0], name) if step.kind == "decide" and inputs[0] != ROWS else (name, None)
+    source = output.get("from", last[0])
+    return source, output.get("decide", last[1] if source == last[0] else None)
 
 
 def _sealed(manifest: Mapping[str, Any], contents: Mapping[str, bytes]) -> bytes:

@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; give the exit code. Nothing escapes as a traceback."""
     words = sys.argv[1:] if arguments is None else arguments
     try:
-        need("typer", extra="tables", to="use the command line")
+        need("click", extra="tables", to="use the command line")
         from trainwright.cli.app import run
 
         return run(words)

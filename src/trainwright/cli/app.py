@@ -37,11 +37,9 @@ class Verbs(click.Group):
             near = nearest(cmd_name, VERBS)
             fix = f"did you mean {near!r}?" if near else f"there are: {', '.join(VERBS)}"
             raise RequestError("TW008", f"there is no verb {cmd_name!r}", where="trainwright", fix=fix)
-        import typer
-
-        app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-        app.command(name=cmd_name)(import_module(f"trainwright.cli.{cmd_name}").command)
-        return typer.main.get_command(app)
+        command: click.Command = import_module(f"trainwright.cli.{cmd_name}").command
+        command.name = cmd_name
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from trainwright.cli import show
-from trainwright.cli.flags import JSON, SOURCE, with_asked
+import click
+
+from trainwright.cli import flags, show
 
 
-@with_asked
-def command(asked: dict[str, Any], source: str | None = SOURCE, as_json: bool = JSON) -> int:
+@click.command()
+@flags.with_asked
+@flags.source
+@flags.as_json
+def command(asked: dict[str, Any], source: str | None, as_json: bool) -> int:
     """Show what a table holds and what would make a model of it wrong."""
     from trainwright import api
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trainwright.cli import show
-from trainwright.cli.flags import JSON, OUT
+import click
+
+from trainwright.cli import flags, show
 from trainwright.errors import need
 
 
-def command(out: Path = OUT, as_json: bool = JSON) -> int:
+@click.command()
+@flags.out
+@flags.as_json
+def command(out: Path, as_json: bool) -> int:
     """Train on scikit-learn's copy of the Wisconsin breast cancer data (569 biopsies) in under half a minute."""
     from trainwright import api, flow
     from trainwright.cli.bars import progress

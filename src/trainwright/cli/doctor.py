@@ -9,14 +9,17 @@ import sys
 from importlib import metadata
 from importlib.util import find_spec
 
+import click
+
 from trainwright._version import __version__
-from trainwright.cli import show
-from trainwright.cli.flags import JSON
+from trainwright.cli import flags, show
 
 EXTRAS = {"tables": ("polars", "sklearn", "lightgbm", "onnx", "pydantic", "yaml", "jinja2", "threadpoolctl")}
 
 
-def command(as_json: bool = JSON) -> int:
+@click.command()
+@flags.as_json
+def command(as_json: bool) -> int:
     """Show versions, cores, memory, disk and extras; exit 6 when something needed is missing."""
     from trainwright.select.resolve import available_cores, available_memory
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import typer
+import click
 
 from trainwright.errors import RequestError, need
 
@@ -31,50 +31,45 @@ PLAIN: dict[str, type] = {
 }
 LISTS = ("drop", "protected", "learners")  # repeated, or with commas
 
-Asked = Callable[..., Any]
-
 
 def with_asked(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a verb all flags of a plan; it receives them as one dictionary `asked` of plan fields, besides its own parameters."""
     need("pydantic", extra="tables", to="read what is asked")
     from trainwright.plan.model import Plan
 
-    own = [p for p in inspect.signature(function, eval_str=True).parameters.values() if p.name != "asked"]
-    flags = [_flag(name, kind | None, f"--{name}", Plan.model_fields[name].description) for name, kind in PLAIN.items()]
-    flags += [_flag(name, list[str] | None, f"--{name}", Plan.model_fields[name].description) for name in LISTS]
-    flags += [
-        _flag("kind", list[str] | None, "--kind", "COL=KIND: number, category, ordered, yesno, datetime, text or identifier.", "COL=KIND"),
-        _flag("allow", list[str] | None, "--allow", "Let a blocking finding through; needs --because.", "CODE"),
-        _flag("because", list[str] | None, "--because", "The reason for the --allow before it; kept in the record.", "REASON"),
-        _flag("keep_data", bool | None, "--keep-data/--no-keep-data", Plan.model_fields["keep_data"].description),
+    def text(name: str) -> str | None:
+        return Plan.model_fields[name].description
+
+    flags = [
+        *(click.option(f"--{name}", type=kind, help=text(name)) for name, kind in PLAIN.items()),
+        *(click.option(f"--{name}", multiple=True, help=text(name)) for name in LISTS),
+        click.option("--kind", multiple=True, metavar="COL=KIND", help="number, category, ordered, yesno, datetime, text or identifier."),
+        click.option("--allow", multiple=True, metavar="CODE", help="Let a blocking finding through; needs --because."),
+        click.option("--because", multiple=True, metavar="REASON", help="The reason for the --allow before it; kept in the record."),
+        click.option("--keep-data/--no-keep-data", default=None, help=text("keep_data")),
     ]
+    names = {*PLAIN, *LISTS, "kind", "allow", "because", "keep_data"}
 
+    @functools.wraps(function)
     def verb(**values: Any) -> Any:
-        mine = {parameter.name: values.pop(parameter.name) for parameter in own}
-        return function(asked=_fields(values), **mine)
+        return function(asked=_fields({name: values.pop(name) for name in names}), **values)
 
-    verb.__name__, verb.__doc__ = function.__name__, function.__doc__
-    verb.__signature__ = inspect.Signature([p.replace(kind=p.KEYWORD_ONLY) for p in (*own, *flags)])  # type: ignore[attr-defined]
-    verb.__annotations__ = {p.name: p.annotation for p in (*own, *flags)}
+    for flag in reversed(flags):
+        verb = flag(verb)
     return verb
-
-
-def _flag(name: str, kind: Any, words: str, text: str | None, metavar: str | None = None) -> inspect.Parameter:
-    option = typer.Option(None, words, help=text, metavar=metavar, show_default=False)
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind)
 
 
 def _fields(values: dict[str, Any]) -> dict[str, Any]:
     """Flags → the plan's fields; what was not given is left out."""
-    fields = {name: value for name, value in values.items() if name in PLAIN and value is not None}
+    fields = {name: values[name] for name in PLAIN if values[name] is not None}
     for name in LISTS:
-        words = [word.strip() for text in values[name] or [] for word in text.split(",") if word.strip()]
+        words = [word.strip() for text in values[name] for word in text.split(",") if word.strip()]
         if words:
             fields[name] = [{"name": word} for word in words] if name == "learners" else words
     if values["kind"]:
         fields["kinds"] = dict(_kind(text) for text in values["kind"])
     if values["allow"] or values["because"]:
-        fields["allow"] = _allowed(values["allow"] or [], values["because"] or [])
+        fields["allow"] = _allowed(values["allow"], values["because"])
     if values["keep_data"] is not None:
         fields["keep_data"] = values["keep_data"]
     return fields
@@ -87,7 +82,7 @@ def _kind(text: str) -> tuple[str, str]:
     return column, kind
 
 
-def _allowed(codes: list[str], reasons: list[str]) -> list[dict[str, str]]:
+def _allowed(codes: tuple[str, ...], reasons: tuple[str, ...]) -> list[dict[str, str]]:
     if len(codes) != len(reasons):
         raise RequestError(
             "TW009",
@@ -99,7 +94,7 @@ def _allowed(codes: list[str], reasons: list[str]) -> list[dict[str, str]]:
     return [{"code": code, "because": because} for code, because in zip(codes, reasons, strict=True)]
 
 
-SOURCE = typer.Argument(None, help="A CSV, TSV or Parquet file, or a plan (.yaml).", show_default=False)
-RUN = typer.Argument(None, help="A run folder; the newest one in --out when not given.", show_default=False)
-JSON = typer.Option(False, "--json", help="Print one JSON object.")
-OUT = typer.Option(Path("runs"), "--out", help="The folder of the runs.")
+source = click.argument("source", required=False)  # a table or a plan
+run = click.argument("run", required=False)  # a run folder; the newest one when not given
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+out = click.option("--out", type=click.Path(path_type=Path), default="runs", show_default=True, help="The folder of the runs.")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import typer
+import click
 
-from trainwright.cli import show
-from trainwright.cli.flags import JSON
+from trainwright.cli import flags, show
 
 
-def command(run: str = typer.Argument(..., help="A run folder."), as_json: bool = JSON) -> int:
+@click.command()
+@click.argument("run")
+@flags.as_json
+def command(run: str, as_json: bool) -> int:
     """Erase a run's rows and out-of-fold predictions, and record that it was done."""
     from trainwright import stages
     from trainwright.run import Run

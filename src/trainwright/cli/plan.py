@@ -5,19 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import typer
+import click
 
-from trainwright.cli import show
-from trainwright.cli.flags import JSON, SOURCE, with_asked
+from trainwright.cli import flags, show
 
 
-@with_asked
-def command(
-    asked: dict[str, Any],
-    source: str | None = SOURCE,
-    output: Path | None = typer.Option(None, "--output", "-o", help="Write the plan to this file.", show_default=False),
-    as_json: bool = JSON,
-) -> int:
+@click.command()
+@flags.with_asked
+@flags.source
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="Write the plan to this file.")
+@flags.as_json
+def command(asked: dict[str, Any], source: str | None, output: Path | None, as_json: bool) -> int:
     """Decide everything that is left open, and write it down: `trainwright train plan.yaml` then runs it."""
     from trainwright import api
     from trainwright.plan.read import dump_plan

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import typer
+import click
 
-from trainwright.cli import show
-from trainwright.cli.flags import JSON
+from trainwright.cli import flags, show
 
 
-def command(
-    model: str = typer.Argument(..., help="A run folder or a bundle."),
-    source: str = typer.Argument(..., help="A CSV, TSV or Parquet file."),
-    output: Path = typer.Option(..., "--output", "-o", help="The file to write: .csv or .parquet."),
-    identifier: str | None = typer.Option(None, "--id", metavar="COL", help="A column of the source that goes along.", show_default=False),
-    as_json: bool = JSON,
-) -> int:
-    """Predict each row of a file; probabilities go beside the answer."""
+@click.command()
+@click.argument("model")
+@click.argument("source")
+@click.option("--output", "-o", type=click.Path(path_type=Path), required=True, help="The file to write: .csv or .parquet.")
+@click.option("--id", "identifier", metavar="COL", help="A column of the source that goes along.")
+@flags.as_json
+def command(model: str, source: str, output: Path, identifier: str | None, as_json: bool) -> int:
+    """Predict each row of SOURCE with MODEL, a run or a bundle; probabilities go beside the answer."""
     from trainwright.predict import predict_file
 
     done = predict_file(model, source, output, identifier=identifier)
@@ -26,5 +25,5 @@ def command(
     else:
         show.write(f"wrote {done['rows']:,} predictions to {output} (columns: {', '.join(done['columns'])})")
         for note in done["notes"]:
-            typer.echo(f"  {note}", err=True)
+            click.echo(f"  {note}", err=True)
     return 0

@@ -5,15 +5,17 @@ from __future__ import annotations
 import webbrowser
 from pathlib import Path
 
-import typer
+import click
 
-from trainwright.cli import show
-from trainwright.cli.flags import JSON, OUT, RUN
+from trainwright.cli import flags, show
 
 
-def command(
-    run: str | None = RUN, out: Path = OUT, open_it: bool = typer.Option(False, "--open", help="Open it in the browser."), as_json: bool = JSON
-) -> int:
+@click.command()
+@flags.run
+@flags.out
+@click.option("--open", "open_it", is_flag=True, help="Open it in the browser.")
+@flags.as_json
+def command(run: str | None, out: Path, open_it: bool, as_json: bool) -> int:
     """Show a run's result and where its report is."""
     from trainwright.report.terminal import summary_lines
     from trainwright.report.write import write_report

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import typer
+import click
 
-from trainwright.cli import show
-from trainwright.cli.flags import JSON, RUN
+from trainwright.cli import flags, show
 
 
-def command(
-    run: str | None = RUN,
-    out: Path | None = typer.Option(None, "--out", help="Where the new run goes; beside the old one when not given.", show_default=False),
-    as_json: bool = JSON,
-) -> int:
+@click.command()
+@flags.run
+@click.option("--out", type=click.Path(path_type=Path), help="Where the new run goes; beside the old one when not given.")
+@flags.as_json
+def command(run: str | None, out: Path | None, as_json: bool) -> int:
     """Train again exactly as a run did, without any clock; exit 5 when the digests differ."""
     from trainwright import flow, stages
     from trainwright.cli.bars import progress
@@ -23,9 +22,9 @@ def command(
     found = Run(run) if run else latest_run(Path("runs"))
     changed = stages.what_changed(found)
     for line in changed:
-        typer.echo(f"changed since: {line}", err=True)
+        click.echo(f"changed since: {line}", err=True)
     if changed:
-        typer.echo("so only the scores can be expected to agree, not the digests", err=True)
+        click.echo("so only the scores can be expected to agree, not the digests", err=True)
     with progress() as told:
         result = flow.reproduce(found.folder, out=out or found.folder.parent / "reproduced", progress=told)
     if as_json:

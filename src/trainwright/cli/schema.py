@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 
-from trainwright.cli import show
-from trainwright.cli.flags import JSON
+import click
+
+from trainwright.cli import flags, show
 from trainwright.errors import need
 
 
-def command(as_json: bool = JSON) -> int:
+@click.command()
+@flags.as_json
+def command(as_json: bool) -> int:
     """Print the JSON Schema of a plan: its keys are the flags and the keyword arguments."""
     need("pydantic", extra="tables", to="describe a plan")
     from trainwright.plan.read import plan_schema

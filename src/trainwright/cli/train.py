@@ -5,19 +5,17 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-import typer
+import click
 
-from trainwright.cli import show
-from trainwright.cli.flags import JSON, SOURCE, with_asked
+from trainwright.cli import flags, show
 
 
-@with_asked
-def command(
-    asked: dict[str, Any],
-    source: str | None = SOURCE,
-    resume: str | None = typer.Option(None, "--resume", metavar="RUN", help="Go on with a run that was stopped.", show_default=False),
-    as_json: bool = JSON,
-) -> int:
+@click.command()
+@flags.with_asked
+@flags.source
+@click.option("--resume", metavar="RUN", help="Go on with a run that was stopped.")
+@flags.as_json
+def command(asked: dict[str, Any], source: str | None, resume: str | None, as_json: bool) -> int:
     """Train on a table or a plan file; write the run, its report and its bundle."""
     from trainwright import api, flow
     from trainwright.cli.bars import progress
@@ -48,6 +46,6 @@ def ask_target(plan: Any) -> str:
     table = read_rows(plan, None)
     likely = likely_targets(table)
     for name, reason in likely[:8]:
-        typer.echo(f"  {name:<28} {reason}", err=True)
-    answer: str = typer.prompt("Which column is to be predicted?", default=likely[0][0] if likely else None, err=True)
+        click.echo(f"  {name:<28} {reason}", err=True)
+    answer: str = click.prompt("Which column is to be predicted?", default=likely[0][0] if likely else None, err=True)
     return answer

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import typer
+import click
 
-from trainwright.cli import show
-from trainwright.cli.flags import JSON
+from trainwright.cli import flags, show
+from trainwright.errors import BundleError, CheckFailed
 
 
-def command(bundle: str = typer.Argument(..., help="A bundle or a run folder."), as_json: bool = JSON) -> int:
+@click.command()
+@click.argument("bundle")
+@flags.as_json
+def command(bundle: str, as_json: bool) -> int:
     """Check every digest of a bundle; of a run, its event log as well."""
     from trainwright.bundle.audit import verify
     from trainwright.record.log import NAME, read_events
@@ -20,7 +23,12 @@ def command(bundle: str = typer.Argument(..., help="A bundle or a run folder."),
     if (path / NAME).exists():
         events = len(read_events(path / NAME)[0])
         path = path / "bundle"
-    checked = verify(path)
+    try:
+        checked = verify(path)
+    except BundleError as error:
+        if not path.exists():
+            raise
+        raise CheckFailed(**error.as_dict()) from error  # asked whether it is sound, the answer is no
     if as_json:
         show.emit({"schema_version": 1, "ok": True, "events": events, **checked})
     else:

@@ -129,7 +129,7 @@ def _free_words(schema: ColumnSchema, words: Mapping[str, int], look: Look, mark
         return _said(replace(schema, kind="identifier"), f"{distinct:,} distinct values in {cells:,} cells", look, marks)
     if distinct > 20 and (mean_length >= 80 or (mean_words >= 4 and distinct > 0.2 * cells)):
         return _said(replace(schema, kind="text"), f"{mean_words:.0f} words in a cell, {distinct:,} distinct", look, marks)
-    if named_like_id(look.name) and distinct > max(50, 0.02 * cells):
+    if named_like_id(look.name) and distinct > 50:
         return _said(replace(schema, kind="identifier"), f"named like an identifier, {distinct:,} distinct values", look, marks)
     return _said(schema, f"{distinct:,} distinct words in {cells:,} cells", look, marks)
 
@@ -183,16 +183,20 @@ def notation_of(values: Mapping[str, int], *, comma: bool = False) -> tuple[str,
     if not any(text[-1].isdigit() or text[0].isdigit() or text.endswith((".", ",")) for text in few):
         return None
     best: tuple[str, str] | None = None
-    most = 0
+    most, others = 0, 0
+    probe = dict(list(values.items())[:: max(1, len(values) // 500)])
+    if max(sum(probe[text] for text in _fitting(probe, notation)) for notation in NOTATIONS) < 0.8 * sum(probe.values()):
+        return None  # far from it: most columns of words end here
     for notation in NOTATIONS:
         if notation != (".", "") and best == (".", "") and most == cells and not comma:
             break
         if any(mark and not any(mark in text for text in values) for mark in notation if mark not in (".", "")) and " " not in notation:
             continue
-        fits = sum(values[text] for text in _fitting(values, notation))
+        fitting = _fitting(values, notation)
+        fits = sum(values[text] for text in fitting)
         if fits > most:
-            best, most = notation, fits
-    if best is None or most < ENOUGH * cells or sum(1 for text in values if text not in _fitting(values, best)) > ODD_WORDS:
+            best, most, others = notation, fits, len(values) - len(fitting)
+    if best is None or most < ENOUGH * cells or others > ODD_WORDS:
         return None
     grouped = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:([.,])[0-9]{3})+")
     marked = [text for text in values if "." in text or "," in text]
@@ -248,7 +252,7 @@ def _whole_kind(name: str, known: NDArray[np.float64], distinct: int, rows: int)
             return {"kind": "identifier"}, "counts the rows"
         if named_like_id(name):
             return {"kind": "identifier"}, f"named like an identifier, all {distinct:,} values differ"
-    if named_like_id(name) and distinct > max(50, 0.02 * len(known)):
+    if named_like_id(name) and distinct > 50:
         return {"kind": "identifier"}, f"named like an identifier, {distinct:,} distinct values"
     if named_like_code(name):
         return {"kind": "category"}, f"named like a code, {distinct:,} distinct whole numbers"
@@ -291,8 +295,9 @@ def date_formats(values: Mapping[str, int], in_order: Sequence[str] = ()) -> tup
     cells = sum(values.values())
     if sum(values[text] for text in todo) < ENOUGH * cells:
         return (), "", []
-    probe = todo if len(todo) <= 60 else todo[:: len(todo) // 60]
-    likely = [form for form in DATES if any(parsed(text, form) is not None for text in probe)]
+    probe = todo[:: max(1, len(todo) // 60)]
+    reads_any = [form for form in DATES if any(parsed(text, form) is not None for text in probe)]
+    likely = reads_any if sum(any(parsed(text, form) is not None for form in reads_any) for text in probe) >= 0.8 * len(probe) else []
     formats: list[str] = []
     notes: list[str] = []
     while todo and likely and len(formats) < 3:
@@ -308,7 +313,7 @@ def date_formats(values: Mapping[str, int], in_order: Sequence[str] = ()) -> tup
             notes.append(f"{'month' if best.startswith('%m') else 'day'} first, since {reads[best] - reads[twin]:,} cells allow only that")
         formats.append(best)
         todo = [text for text in todo if parsed(text, best) is None]
-    left = [text for text in values if text in set(todo) or not any(parsed(text, form) is not None for form in formats)]
+    left = [text for text in values if not any(parsed(text, form) is not None for form in formats)]
     if not formats or sum(values[text] for text in left) > (1 - ENOUGH) * cells or len(left) > ODD_WORDS:
         return (), "", []
     names = " and ".join("ISO 8601" if form == "iso" else form for form in formats)

@@ -92,7 +92,8 @@ def likely_targets(table: Table) -> list[tuple[str, str]]:
 
     Judged by name ("target", "label", …), by place (the last column) and by kind; no value is looked for.
     """
-    names = ("target", "label", "class", "y", "outcome", "response", "churn", "default", "fraud", "survived", "income", "price", "status", "result")
+    names = {"target", "label", "class", "y", "outcome", "response", "result", "status", "churn", "default", "fraud", "survived", "risk"}
+    names |= {"income", "price", "salary", "cost", "charges", "sales", "demand", "quality", "type", "species"}
     scored = []
     for place, d in enumerate(table.described):
         kind, name = d.schema.kind, d.schema.name
@@ -103,7 +104,7 @@ def likely_targets(table: Table) -> list[tuple[str, str]]:
         reasons = []
         if name.casefold() in names:
             reasons.append((4, "its name"))
-        elif set(words) & set(names) or words[0] in ("is", "has", "will", "next"):
+        elif set(words) & names or words[0] in ("is", "has", "will", "next"):
             reasons.append((2, "a word in its name"))
         if place == len(table.described) - 1:
             reasons.append((3, "the last column"))
@@ -212,7 +213,11 @@ def _check_names(plan: Plan, table: Table) -> None:
         taken[column] = use
     if how == "given" and not by and not plan.test:
         raise RequestError(
-            "TW015", "the test rows are said to be given, but nothing gives them", where="--split given", fix="add --test FILE, or --split given:COL"
+            "TW015",
+            "the test rows are said to be given, but nothing gives them",
+            where="--split given",
+            why="there would be nothing to measure on",
+            fix="add --test FILE, or --split given:COL",
         )
     if how == "given" and by and plan.test:
         raise RequestError("TW015", "the test rows are given twice", where="--split and --test", why="only one can hold", fix="leave one of them out")

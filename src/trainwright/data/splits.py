@@ -26,6 +26,7 @@ REPEATS = 2  # of the outer folds, in the nested design
 INNER_FOLDS = 3
 WATCH_PARTS = 7  # one part of seven (14 %) of a fit's rows is watched for early stopping
 BINS = 10  # of a numeric target, equally filled, for stratifying
+JITTER = 1.0  # how far a unit may move in the order of sizes: e times, in squared size
 MOST_COPIES = 0.5  # if more of the rows than this are copies, or one set of copies is larger than LARGEST_SET, then the table has
 LARGEST_SET = 0.01  # few combinations rather than repeated records, and equal rows are ordinary rows
 
@@ -77,7 +78,7 @@ def draw(material: Material, how: str, *, given: Rows | None = None) -> Splits:
     open_rows = np.setdiff1d(material.rows, sealed, assume_unique=True)
     folds, said = _forward(material, open_rows) if material.time is not None else _kfold(material, open_rows)
     unseen = len(np.setdiff1d(material.stratum[sealed], material.stratum[open_rows])) if material.classes else 0
-    lost = f"{unseen} classes are in the sealed rows alone and cannot be learned" if unseen else ""
+    lost = f"{_classes(unseen)} rows among the sealed ones alone, and cannot be learned" if unseen else ""
     return Splits("sealed", how, open_rows, sealed, folds, why=_words(reason, few, lost, said, material.note))
 
 
@@ -213,8 +214,8 @@ def _deal_units(stratum: Rows, unit: Rows, filled: Floats, totals: Rows, rng: np
     contents[:, -1] = contents.sum(axis=1)
     weights = 1.0 / np.append(np.maximum(totals, 1), totals.sum()).astype(np.float64) ** 2
     scaled = contents * weights
-    order = rng.permutation(len(contents))
-    order = order[np.argsort(-(scaled * contents).sum(axis=1)[order], kind="stable")]
+    # Largest first, but units of about one size change places from draw to draw: else the repeats would all be the same folds.
+    order = np.argsort(-np.log((scaled * contents).sum(axis=1)) + rng.uniform(0, JITTER, size=len(contents)), kind="stable")
     chosen = np.empty(len(contents), np.int64)
     for number in order:
         best = int((filled @ scaled[number]).argmin())  # the rest of the square's growth is the same for all parts
@@ -270,7 +271,7 @@ def _kfold(material: Material, rows: Rows) -> tuple[tuple[Fold, ...], str]:
     notes = [f"{len(folds)} folds only: there are no more groups"] if len(folds) < material.folds else []
     if material.classes:
         scarce = int((np.unique(material.stratum[rows], return_counts=True)[1] < len(folds)).sum())
-        notes += [f"{scarce} classes have fewer rows than there are folds: not every fold tests them"] if scarce else []
+        notes += [f"{_classes(scarce)} fewer rows than there are folds, so not every fold tests them"] if scarce else []
     return folds, _words(*notes)
 
 
@@ -359,6 +360,10 @@ def _mix(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return bits ^ (bits >> np.uint64(31))
+
+
+def _classes(count: int) -> str:
+    return "1 class has" if count == 1 else f"{count} classes have"
 
 
 def _words(*parts: str) -> str:

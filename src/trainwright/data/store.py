@@ -12,7 +12,6 @@ import errno
 import io
 import json
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -107,15 +106,14 @@ def link(source: str, destination: str) -> str:
     with files.machine_errors(target, doing="keep the rows"):
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
-        if target.name == INDEX:
-            shutil.copyfile(source, destination)
-            return destination
         try:
-            os.link(source, destination)
+            if target.name != INDEX:
+                os.link(source, destination)
+                return destination
         except OSError as error:
             if error.errno not in NO_LINKS:
                 raise
-            shutil.copyfile(source, destination)
+        files.write(target, Path(source).read_bytes())
     return destination
 
 

@@ -20,9 +20,13 @@ from trainwright.tasks import TASKS
 
 MOST_WHOLE_CLASSES = 10  # whole numbers with more values than this are a number to predict
 ROWS_PER_WHOLE_CLASS = 10  # … and so are those whose values repeat less often than this on average
-POSITIVE = {"yes", "y", "true", "t", "1", "positive", "pos", "bad", "default", "defaulted", "churn", "churned", "fraud", "spam", "sick", "ill"}
-POSITIVE |= {"dead", "died", "anomaly", "malignant", "failed", "failure"}
-NEGATIVE = {"no", "n", "false", "f", "0", "-1", "negative", "neg", "good", "ham", "healthy", "alive", "lived", "normal", "benign", "passed"}
+AS_NUMBERS = ", read as classes (--task regression reads them as numbers)"
+
+# Words that mean yes or no wherever they stand, and short ones that do so only beside their opposite: "f" may be "female".
+POSITIVE = {"yes", "true", "positive", "pos", "bad", "default", "defaulted", "churn", "churned", "fraud", "spam", "sick", "ill", "dead", "died"}
+POSITIVE |= {"anomaly", "malignant", "failed", "failure"}
+NEGATIVE = {"no", "false", "negative", "neg", "good", "ham", "healthy", "alive", "lived", "normal", "benign", "passed"}
+PAIRS = {("0", "1"), ("-1", "1"), ("n", "y"), ("f", "t")}  # no, yes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,14 +58,13 @@ def decode(plan: Plan, table: Table, name: str) -> Target:
         raise SourceError("TW033", "the target has no value in any row", where=where, why="there is nothing to learn from", fix="name another column")
     if distinct == 1 or kind == "constant":
         raise SourceError("TW033", "the target has one value only", where=where, why="there is nothing to tell apart", fix="name another column")
-    task, why = _task(plan.task, kind, column, distinct, name, where)
+    task, why = _task(plan.task, kind, values, labels, name, where)
     if TASKS[task].output == "number":
-        assert not isinstance(column, Coded)
-        if np.isinf(column).any():
+        if isinstance(column, Coded):  # words that are numbers, read as classes by default
+            column = np.array([*map(float, labels), np.nan])[np.where(np.isnan(values), len(labels), values).astype(np.int64)]
+        if infinite := int(np.isinf(column).sum()):
             fix = "mend these cells, or leave them empty: such rows are set aside"
-            raise SourceError(
-                "TW033", f"{int(np.isinf(column).sum()):,} targets are infinite", where=where, why="no error could be measured", fix=fix
-            )
+            raise SourceError("TW033", f"{infinite:,} targets are infinite", where=where, why="no error could be measured", fix=fix)
         return Target(column, task, (), why)
     if len(labels) == 2:
         swap, reason = _positive_first(plan.positive, labels, values, name)
@@ -75,31 +78,39 @@ def decode(plan: Plan, table: Table, name: str) -> Target:
     return Target(values, task, tuple(labels), why)
 
 
-def _task(asked: str, kind: str, column: Floats | Coded, distinct: int, name: str, where: str) -> tuple[str, str]:
+def _task(asked: str, kind: str, values: Floats, labels: Sequence[str], name: str, where: str) -> tuple[str, str]:
     """The task's name, and why."""
-    numeric = kind == "number"
+    distinct, sizes = len(labels), _sizes(labels)
     if asked == "auto":
-        if not numeric:
-            return ("binary" if distinct == 2 else "multiclass"), f"{distinct} distinct values"
-        assert not isinstance(column, Coded)
-        known = column[~np.isnan(column)]
-        whole = bool((np.isfinite(known) & (known == np.floor(known))).all())
-        if distinct == 2:
-            return "binary", "2 distinct numbers, read as classes (--task regression reads them as numbers)"
-        if whole and distinct <= MOST_WHOLE_CLASSES and len(known) >= ROWS_PER_WHOLE_CLASS * distinct:
-            return "multiclass", f"{distinct} distinct whole numbers, read as classes (--task regression reads them as numbers)"
+        classes = "binary" if distinct == 2 else "multiclass"
+        if kind != "number":
+            return classes, f"{distinct:,} distinct values" + (AS_NUMBERS if sizes is not None and distinct > 2 else "")
+        assert sizes is not None  # the labels of a column of numbers are numbers
+        whole = all(size.is_integer() for size in sizes)
+        repeated = int((~np.isnan(values)).sum()) >= ROWS_PER_WHOLE_CLASS * distinct
+        if distinct == 2 or (whole and distinct <= MOST_WHOLE_CLASSES and repeated):
+            return classes, f"{distinct} distinct numbers{AS_NUMBERS}"
         return "regression", f"numbers with {distinct:,} distinct values"
     problem = ""
     if asked == "binary" and distinct != 2:
         problem = f"a binary task needs two classes, and the target has {distinct:,}"
     elif asked == "multiclass" and distinct == 2:
         problem = "the target has two classes only"
-    elif TASKS[asked].output == "number" and not numeric:
+    elif TASKS[asked].output == "number" and sizes is None:
         problem = f"a {asked} needs numbers, and the target was read as {kind}"
     if problem:
         fix = f"--task auto, or say how to read the column: --kind {name}=KIND"
         raise RequestError("TW016", problem, where=f"--task {asked}; {where}", why="the task and the target must fit", fix=fix)
     return asked, f"asked for; {distinct:,} distinct values"
+
+
+def _sizes(labels: Sequence[str]) -> list[float] | None:
+    """The labels as numbers, when all of them are; words like "nan" are none."""
+    try:
+        sizes = [float(label) for label in labels]
+    except ValueError:
+        return None
+    return None if any(np.isnan(sizes)) else sizes
 
 
 def _labelled(table: Table, name: str) -> tuple[Floats, list[str]]:
@@ -116,7 +127,9 @@ def _labelled(table: Table, name: str) -> tuple[Floats, list[str]]:
         return values, [f"{value:.0f}" if value.is_integer() and abs(value) < 2**53 else repr(value) for value in found.tolist()]
     used = np.unique(column.codes[column.codes >= 0]).tolist()
     places = {word: place for place, word in enumerate(schema.order)}
-    ordered = sorted(used, key=lambda code: (places.get(column.vocabulary[code], len(places)), column.vocabulary[code]))
+    words = [column.vocabulary[code] for code in used]
+    sizes = dict(zip(words, _sizes(words) or [0.0] * len(words), strict=True))
+    ordered = sorted(used, key=lambda code: (places.get(w := column.vocabulary[code], len(places)), sizes[w], w))
     rank = np.full(len(column.vocabulary) + 1, np.nan)  # the last entry is read by code -1
     rank[ordered] = np.arange(len(ordered))
     return rank[column.codes], [column.vocabulary[code] for code in ordered]
@@ -131,6 +144,8 @@ def _positive_first(asked: str | None, labels: Sequence[str], values: Floats, na
             raise RequestError("TW017", f"{asked!r} is none of the two classes", where="--positive", why="it says which class counts as yes", fix=why)
         first = asked == labels[0] or (asked not in labels and asked.strip().casefold() == plain[0])
         return first, "asked for"
+    if (plain[0], plain[1]) in PAIRS or (plain[1], plain[0]) in PAIRS:
+        return (plain[1], plain[0]) in PAIRS, "the word says so (--positive changes it)"
     yes = [label in POSITIVE for label in plain]
     no = [label in NEGATIVE for label in plain]
     if yes[0] != yes[1]:

@@ -10,6 +10,7 @@ import ctypes
 import faulthandler
 import json
 import os
+import resource
 import signal
 import sys
 import threading
@@ -67,6 +68,9 @@ def _cut_loose(server: int, life: int) -> None:
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != server:  # it died before that
         os._exit(1)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))  # a core file would hold the rows
+    with suppress(OSError):  # when the machine's memory runs out, the system shall take the job and not its caller
+        Path("/proc/self/oom_score_adj").write_text("500")
     if not sys.platform.startswith("linux"):
         threading.Thread(target=end_with, args=(life,), daemon=True).start()
 

@@ -10,13 +10,16 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import deque
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -40,6 +43,24 @@ QUIET = {
     "PYTHONHASHSEED": "0",  # the order of sets of words is then the same in every run
 }
 """The server's environment: single-threaded until a job raises its threads."""
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Put off the keyboard's interrupt and SIGTERM until the block is done: half a message would spoil all that follow."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # handlers run in the main thread alone
+        return
+    came: list[int] = []
+    ours = [each for each in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(each) is not None]  # None: not set by Python, not ours to touch
+    before = {each: signal.signal(each, lambda number, frame: came.append(number)) for each in ours}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        for number in came:
+            signal.raise_signal(number)
 
 
 class LocalEngine:
@@ -80,8 +101,9 @@ class LocalEngine:
             "threads": job.threads,
         }
         line = json.dumps({"submit": told}).encode() + b"\n"
-        self._jobs[job.name] = (job, line)
-        self._say(line)
+        with uninterrupted():
+            self._jobs[job.name] = (job, line)
+            self._say(line)
 
     def next(self, timeout: float | None = None) -> Outcome | None:
         until = None if timeout is None else time.monotonic() + timeout
@@ -97,8 +119,9 @@ class LocalEngine:
             poll.poll(1000.0 if left is None else min(left * 1000.0, 1000.0))
 
     def end(self, name: str) -> None:
-        if name in self._jobs:
-            self._say(json.dumps({"end": name}).encode() + b"\n")
+        with uninterrupted():
+            if name in self._jobs:
+                self._say(json.dumps({"end": name}).encode() + b"\n")
 
     def close(self) -> None:
         if self._closed:
@@ -166,6 +189,16 @@ class LocalEngine:
         """Take in what the server said, without waiting. Raises MachineError (TW094) when it does not start."""
         if self._closed:
             raise ValueError("this engine is closed")
+        with uninterrupted():
+            gone = self._take_in()
+            if gone:
+                self._bury()
+        if self.server is None and time.monotonic() - self._began > PATIENCE:
+            self._process.kill()
+            self._give_up(f"it was not ready after {PATIENCE:.0f} s")
+
+    def _take_in(self) -> bool:
+        """Read and note all that there is to read; True once the server is gone."""
         gone = False
         try:
             while not gone:
@@ -180,11 +213,7 @@ class LocalEngine:
         self._heard = bytearray(rest)
         for line in lines:
             self._take(json.loads(line))
-        if gone:
-            self._bury()
-        elif self.server is None and time.monotonic() - self._began > PATIENCE:
-            self._process.kill()
-            self._give_up(f"it was not ready after {PATIENCE:.0f} s")
+        return gone
 
     def _take(self, message: dict[str, Any]) -> None:
         if "ready" in message:

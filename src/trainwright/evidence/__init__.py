@@ -2,5 +2,6 @@
 
 from trainwright.evidence.measure import measure, quick_interval
 from trainwright.evidence.metrics import METRICS, Metric, better, score
+from trainwright.evidence.words import words
 
-__all__ = ["METRICS", "Metric", "better", "measure", "quick_interval", "score"]
+__all__ = ["METRICS", "Metric", "better", "measure", "quick_interval", "score", "words"]

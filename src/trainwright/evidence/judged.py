@@ -31,11 +31,12 @@ class Truth:
 
     def per_unit(self, values: Floats) -> Floats:
         """Weighted sum of a row quantity (rows,) over each unit: (units,)."""
-        return np.bincount(self.unit, weights=values * self.weight, minlength=self.units)
+        return np.bincount(self.unit, weights=values * self.weight, minlength=self.units).astype(np.float64)
 
     def per_unit_and_class(self, numbers: Rows, classes: int, values: Floats | float = 1.0) -> Floats:
         """Weighted sum of a row quantity over each unit and class number: (units, classes)."""
-        return np.bincount(self.unit * classes + numbers, weights=values * self.weight, minlength=self.units * classes).reshape(self.units, classes)
+        flat = np.bincount(self.unit * classes + numbers, weights=values * self.weight, minlength=self.units * classes)
+        return flat.astype(np.float64).reshape(self.units, classes)
 
     def row_weights(self, counts: Floats) -> Floats:
         """(draws, units) → (draws, rows)."""
@@ -119,13 +120,14 @@ class Judge:
 
     @cached_property
     def whole(self) -> Batch:
-        """The sample itself, as a batch of one draw."""
-        return self.batch(np.ones((1, self.truth.units)))
+        """The sample itself, as a batch of one draw. Summed pairwise, which no number of threads changes."""
+        return Batch(self.sums.sum(axis=0)[None, :], self, np.ones((1, self.truth.units)))
 
     @cached_property
     def guess(self) -> Rows:
         """The likeliest class of each row, ties to the first: as the bundle decides."""
-        return self.prediction.argmax(axis=1)
+        answers: Rows = self.prediction.argmax(axis=1)
+        return answers
 
     def _class_sums(self) -> Floats:
         """(units, 3 · classes + 2)."""
@@ -170,11 +172,12 @@ class Judge:
         return self.classes > 0 and not self.linear
 
     def areas(self, batch: Batch) -> tuple[Floats, Floats]:
-        """ROC AUC and average precision of each ranking: (draws, rankings)."""
-        if self.linear:
+        """ROC AUC and average precision of each ranking: (draws, rankings). Of the sample itself always exactly."""
+        if self.linear and batch is not self.__dict__.get("whole"):
             return self._linear_areas(batch)
         weights = self.truth.row_weights(batch.counts)
-        both = [ranking.areas(weights) for ranking in self._kept_rankings]
+        rankings = (self.ranking(k) for k in self.ranked_classes) if self.linear else self._kept_rankings
+        both = [ranking.areas(weights) for ranking in rankings]
         return np.stack([area for area, _ in both], axis=1), np.stack([average for _, average in both], axis=1)
 
     @cached_property
@@ -182,26 +185,23 @@ class Judge:
         return [self.ranking(k) for k in self.ranked_classes]
 
     @cached_property
-    def _linear_terms(self) -> tuple[Floats, Floats]:
-        """(units, 3 · rankings): weighted sums of the placements of positives, of negatives, and of average precision's derivatives;
-        and both areas of the sample itself, (2, rankings). One ranking at a time, which bounds the memory.
+    def _linear_terms(self) -> Floats:
+        """(units, 3 · rankings): weighted sums of the placements of positives, of negatives, and of average precision's derivatives.
+        One ranking at a time, which bounds the memory.
         """
-        weight, columns, areas = self.truth.weight, [], []
+        weight, columns = self.truth.weight, []
         for k in self.ranked_classes:
             ranking, positive = self.ranking(k), self.truth.y == k
             placed = ranking.placements(weight)
             columns += [
                 self.truth.per_unit(v) for v in (np.where(positive, placed, 0.0), np.where(positive, 0.0, placed), ranking.precision_terms(weight))
             ]
-            areas.append(np.concatenate(ranking.areas(weight[None, :])))
-        return np.stack(columns, axis=1), np.stack(areas, axis=1)
+        return np.stack(columns, axis=1)
 
     def _linear_areas(self, batch: Batch) -> tuple[Floats, Floats]:
-        """The sample itself exactly; draws by the first-order terms."""
-        columns, (area, average) = self._linear_terms
-        if batch is self.__dict__.get("whole"):
-            return area[None, :], average[None, :]
-        terms = batch.counts @ columns
+        """Of draws, by the first-order terms around the sample's areas."""
+        area, average = self.whole.areas
+        terms = batch.counts @ self._linear_terms
         P, whole = batch.support[:, list(self.ranked_classes)], batch.total[:, None]
         with np.errstate(divide="ignore", invalid="ignore"):
             areas = terms[:, 0::3] / P + terms[:, 1::3] / (whole - P) - area

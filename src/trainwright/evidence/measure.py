@@ -38,7 +38,8 @@ class _Judged:
 
     def under(self, counts: Floats) -> Floats:
         """(metrics, draws)."""
-        return np.mean([_values(judge, self.metrics, counts) for judge in self.judges], axis=0)
+        mean: Floats = np.mean([_values(judge, self.metrics, counts) for judge in self.judges], axis=0)
+        return mean
 
 
 def measure(
@@ -133,7 +134,7 @@ def _in_blocks(truth: Truth, seed: int) -> Truth:
 def _judge(truth: Truth, prediction: Floats, metrics: tuple[Metric, ...], *, numbers: bool) -> _Judged:
     judges = tuple(Judge(truth, repeat, numbers=numbers) for repeat in prediction)
     values = np.mean([[float(m.of(judge.whole)[0]) for m in metrics] for judge in judges], axis=0)
-    return _Judged(judges, metrics, values)
+    return _Judged(judges, metrics, values if len(truth.y) else np.full(len(metrics), np.nan))
 
 
 def _values(judge: Judge, metrics: tuple[Metric, ...], counts: Floats) -> Floats:

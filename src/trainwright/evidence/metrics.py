@@ -60,7 +60,9 @@ class Metric:
 
 
 def _ratio(top: Floats, bottom: Floats, otherwise: float = np.nan) -> Floats:
-    return np.divide(top, bottom, out=np.full(np.broadcast_shapes(top.shape, bottom.shape), otherwise), where=bottom > 0)
+    out: Floats = np.full(np.broadcast_shapes(top.shape, bottom.shape), otherwise)
+    np.divide(top, bottom, out=out, where=bottom > 0)
+    return out
 
 
 def _mean_over(values: Floats, kept: np.ndarray) -> Floats:
@@ -247,7 +249,7 @@ METRICS: dict[str, Metric] = {
             needs="probabilities",
             best=1.0,
             unit="",
-            description="how often a positive row is ranked above a negative one; several classes: each against the rest, the mean over the classes that occur",
+            description="how often a positive row is ranked above a negative one; several classes: each against the rest, then the mean",
             formula="P(score⁺ > score⁻) + ½ P(score⁺ = score⁻)",
             source="Hanley & McNeil (1982), Radiology 143(1), 29-36",
             of=_roc_auc,

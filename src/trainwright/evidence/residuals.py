@@ -37,7 +37,7 @@ def residuals(judge: Judge, classes: tuple[str, ...]) -> dict[str, Any]:
     counts = np.bincount(x * (len(y_edges) - 1) + y, minlength=(len(x_edges) - 1) * (len(y_edges) - 1))
     middle_x, middle_y = (x_edges[1:] + x_edges[:-1]) / 2, (y_edges[1:] + y_edges[:-1]) / 2
     cells = [
-        {"x": float(middle_x[i // len(middle_y)]), "y": float(middle_y[i % len(middle_y)]), "rows": _told(counts[i])}
+        {"x": _short(middle_x[i // len(middle_y)]), "y": _short(middle_y[i % len(middle_y)]), "rows": _told(counts[i])}
         for i in np.flatnonzero(counts).tolist()
     ]
     edges = round_edges(error, max(4, min(2 * GRID, int(np.sqrt(len(error))))))
@@ -46,11 +46,16 @@ def residuals(judge: Judge, classes: tuple[str, ...]) -> dict[str, Any]:
     band = coarse(np.quantile(error, (0.05, 0.95)), error)
     return {
         "cells": cells,
-        "cell": [float(x_edges[1] - x_edges[0]), float(y_edges[1] - y_edges[0])],
+        "cell": [_short(x_edges[1] - x_edges[0]), _short(y_edges[1] - y_edges[0])],
         "by_predicted": [_bin(predicted[rows], error[rows], predicted, error) for rows in equal_bins(predicted, 10)],
         "histogram": {"edges": edges.tolist(), "rows": [_told(c) for c in np.bincount(_cell(error, edges), minlength=len(edges) - 1)]},
         "band": band,
     }
+
+
+def _short(value: float) -> float:
+    """Without the dust of sums of decimals."""
+    return float(f"{value:.12g}")
 
 
 def _told(count: int) -> int | None:
@@ -78,8 +83,7 @@ def round_edges(values: Floats, most: int) -> Floats:
     power = 10.0 ** np.floor(np.log10(raw))
     step = next(float(m * power) for m in (1.0, 2.0, 5.0, 10.0) if m * power >= raw * (1 - 1e-9))
     first, last = int(np.floor(low / step)), int(np.ceil(high / step))
-    edges: Floats = np.arange(first, max(last, first + 1) + 1) * step
-    return edges
+    return np.array([_short(step * k) for k in range(first, max(last, first + 1) + 1)])
 
 
 def _cell(values: Floats, edges: Floats) -> np.ndarray:

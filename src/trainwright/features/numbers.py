@@ -29,13 +29,17 @@ def fit(columns: Columns, schemas: Sequence[ColumnSchema], y: Floats | None, rng
     varies, gappy = seen.low < seen.high, (seen.known > 0) & (seen.known < rows)
     if by == "gap":
         kept = tuple(name for name, keep in zip(names, varies | gappy, strict=True) if keep)
-        return _done(Numbers(columns=kept), columns, kept, ()) if kept else None
+        return _done(Numbers(columns=kept, shift=_needed(seen.shift[varies | gappy])), columns, kept, ()) if kept else None
     kept = tuple(name for name, keep in zip(names, varies, strict=True) if keep)
     flagged = tuple(name for name, keep in zip(names, gappy, strict=True) if keep)
     if not kept and not flagged:
         return None
     values = (seen.median if by == "median" else seen.mean)[varies]
-    return _done(Fill(columns=kept, values=values, flagged=flagged), columns, kept, flagged)
+    return _done(Fill(columns=kept, values=values, shift=_needed(seen.shift[varies]), flagged=flagged), columns, kept, flagged)
+
+
+def _needed(shift: Floats) -> Floats:
+    return shift if shift.any() else np.empty(0)
 
 
 def _done(step: Numbers | Fill, columns: Columns, kept: Sequence[str], flagged: Sequence[str]) -> Fit:

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainwright.features.feature import Feature
-from trainwright.runtime.columns import Coded, Columns, Matrix
+from trainwright.runtime.columns import Coded, Columns, Floats, Matrix
 from trainwright.runtime.schema import ColumnSchema
 from trainwright.runtime.step import Step
 from trainwright.runtime.steps.stacking import stacked
 
 BLOCK = 4_000_000  # cells that statistics look at together
+FAR = 4096.0  # a median so many spreads away from 0 uses up half of the digits of float32
 RARE = 10  # a category in fewer training rows than this is "other": too few to learn from, and nobody's row ships
 
 
@@ -39,17 +40,18 @@ class Summary:
     mean: NDArray[np.float64]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
+    shift: NDArray[np.float64]  # what must be taken off before float32, lest its digits do not reach to where values differ; mostly 0
 
 
 def summarise(columns: Columns, names: Sequence[str]) -> Summary:
     """Summaries of all named number columns, in blocks so that 10,000 columns cost neither a Python loop over rows nor a second copy of all."""
     parts = [_summary(block) for block in _blocks(columns, names)]
     if not parts:
-        return Summary(np.empty(0, np.int64), *(np.empty(0) for _ in range(4)))
-    return Summary(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("known", "median", "mean", "low", "high")))
+        return Summary(np.empty(0, np.int64), *(np.empty(0) for _ in range(5)))
+    return Summary(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("known", "median", "mean", "low", "high", "shift")))
 
 
-def _blocks(columns: Columns, names: Sequence[str]) -> Iterator[Matrix]:
+def _blocks(columns: Columns, names: Sequence[str]) -> Iterator[Floats]:
     if not names:
         return
     size = max(1, BLOCK // max(1, len(columns[names[0]])))
@@ -57,16 +59,19 @@ def _blocks(columns: Columns, names: Sequence[str]) -> Iterator[Matrix]:
         yield stacked(columns, names[start : start + size])
 
 
-def _summary(block: Matrix) -> Summary:
+def _summary(block: Floats) -> Summary:
     known = np.count_nonzero(~np.isnan(block), axis=1)
-    ordered = np.sort(block, axis=1).astype(np.float64)  # NaN sorts to the end
+    ordered = np.sort(block, axis=1)  # NaN sorts to the end
     row, last = np.arange(len(block)), np.maximum(known - 1, 0)
     if block.shape[1] == 0:
         empty = np.full(len(block), np.nan)
-        return Summary(known, empty, empty, empty, empty)
+        return Summary(known, empty, empty, empty, empty, np.zeros(len(block)))
     median = 0.5 * ordered[row, last // 2] + 0.5 * ordered[row, (last + 1) // 2]
     mean = np.where(known > 0, np.nansum(ordered, axis=1) / np.maximum(known, 1), np.nan)
-    return Summary(known, median, mean, ordered[:, 0], ordered[row, last])
+    low, high = ordered[:, 0], ordered[row, last]
+    middle_half = ordered[row, 3 * last // 4] - ordered[row, last // 4]
+    spread = np.where(middle_half > 0, middle_half, high - low)
+    return Summary(known, median, mean, low, high, np.where(np.abs(median) > FAR * spread, median, 0.0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trainwright.report.numbers import count, finite, fixed, percent, significant, visible
+from trainwright.report.numbers import count, finite, percent, significant, visible
 from trainwright.report.svg import WIDTH, Axis, around, box, diamond, dot, grid_x, grid_y, line, path, picture, text
 
 SQUARE = 320  # height of a chart with two axes
@@ -60,6 +60,9 @@ def _estimate(axis: Axis, y: float, row: Estimate) -> list[str]:
         parts += [line(a, y, b, y, f"span {kind}"), line(a, y - 4, a, y + 4, f"span {kind}"), line(b, y - 4, b, y + 4, f"span {kind}")]
     if row.value is None:
         return [text(axis.start, y + 4, "not measured", "note")]
+    if not axis.low <= row.value <= axis.high:  # off the scale: an arrow that points to where it is
+        tip, back = (axis.start, 7) if row.value < axis.low else (axis.end, -7)
+        return [path([(tip, y), (tip + back, y - 4.5), (tip + back, y + 4.5)], f"arrow {kind}", closed=True)]
     return [*parts, diamond(axis.at(row.value), y, kind) if row.main else dot(axis.at(row.value), y, "other hollow", radius=4)]
 
 
@@ -91,9 +94,17 @@ class Mark:
 
 
 def curve(
-    name: str, title: str, points: Sequence[tuple[float, float]], *, x_title: str, y_title: str, chance: Sequence[tuple[float, float]], mark: Mark | None
+    name: str,
+    title: str,
+    points: Sequence[tuple[float, float]],
+    *,
+    x_title: str,
+    y_title: str,
+    chance: Sequence[tuple[float, float]],
+    mark: Mark | None = None,
+    stands: Mark | None = None,
 ) -> str:
-    """A line in the unit square (shares, 0 to 1), what guessing would give as a dashed line, and one point told in words."""
+    """A line in the unit square (shares, 0 to 1), what guessing would give as a dashed line, one point told in words, and where the bundle stands."""
     x, y = Axis(0, 1, LEFT, RIGHT), Axis(0, 1, BOTTOM, TOP)
     parts = grid_x(x, TOP, BOTTOM, title=x_title) + grid_y(y, LEFT, RIGHT, title=y_title)
     at = [(x.at(a), y.at(b)) for a, b in thinned(points)]
@@ -101,6 +112,8 @@ def curve(
     if chance:
         a, b = chance[len(chance) // 2] if len(chance) > 2 else ((chance[0][0] + chance[-1][0]) / 2, (chance[0][1] + chance[-1][1]) / 2)
         parts.append(text(x.at(a) + 8, y.at(b) + (16 if y.at(b) < BOTTOM - 22 else -6), "guessing", "note"))
+    if stands is not None:
+        parts.append(dot(x.at(stands.x), y.at(stands.y), "other hollow", radius=4.5, tip=f"the bundle's answers: {percent(stands.x)}, {percent(stands.y)}"))
     if mark is not None:
         mx, my = x.at(mark.x), y.at(mark.y)
         right = mx < (LEFT + RIGHT) / 2
@@ -136,7 +149,8 @@ def calibration(name: str, title: str, bins: Sequence[Bin]) -> str:
     parts += [
         dot(x.at(b.said), y.at(b.came), "main", tip=f"said {percent(b.said)}, came true {percent(b.came)}, {count(b.rows)} rows") for b in bins
     ]
-    parts += [text(x.at(0.5) + 10, y.at(0.5) + 18, "perfect", "note")]
+    below = sum((b.came - b.said) * b.rows for b in bins) > 0  # the label keeps out of the curve's way
+    parts.append(text(x.at(0.6) + (8 if below else -8), y.at(0.6) + (16 if below else -6), "perfect", "note", anchor="start" if below else "end"))
     said = "; ".join(f"said {percent(b.said)}: came true {percent(b.came)} of {count(b.rows)} rows" for b in bins)
     return picture(name, title, said, parts, height=SQUARE)
 
@@ -147,8 +161,8 @@ def heatmap(name: str, title: str, labels: Sequence[str], counts: Sequence[Seque
     width = WIDTH if n <= 8 else 720
     cut = 12 if n <= 8 else 10
     names = [visible(label, limit=cut) for label in labels]
-    left = 30 + 6.6 * max(len(label) for label in names)
-    cell = min(76.0, (width - left - 6) / n)
+    left = max(58.0, 30 + 6.6 * max(len(label) for label in names))
+    cell = min(104.0 if n < 4 else 76.0, (width - left - 6) / n)
     slanted = max(len(label) for label in names) * 6.6 > cell - 4
     top = 26 + (5.2 * max(len(label) for label in names) if slanted else 14)
     parts = [text(left, 12, "Predicted →", "axis"), text(2, top - 8, "Truth ↓", "axis")]
@@ -182,19 +196,46 @@ def _cell_text(x: float, y: float, value: float, share: float, cell: float) -> l
     return [text(x, y, count(value), "cell", anchor="middle"), text(x, y + 14, percent(share), "tiny", anchor="middle")]
 
 
-def residuals(name: str, title: str, points: Sequence[tuple[float, float]], *, unit: str, band: tuple[float, float] | None) -> str:
-    """Predicted value against truth minus prediction; a dashed line at no error; the band holds the stated share of the errors."""
-    if not points:
-        return ""
-    x = Axis(*around([a for a, _ in points]), LEFT + 8, RIGHT)
-    reach = max(abs(b) for _, b in points) * 1.08 or 1.0
-    y = Axis(-reach, reach, BOTTOM, TOP)
-    parts = grid_x(x, TOP, BOTTOM, title=f"Predicted, {unit}") + grid_y(y, LEFT + 8, RIGHT, title=f"Truth minus predicted, {unit}")
-    if band is not None:
-        parts.append(box(LEFT + 8, y.at(band[1]), RIGHT - LEFT - 8, y.at(band[0]) - y.at(band[1]), "soft"))
-    parts += [dot(x.at(a), y.at(b), "cloud", radius=1.8) for a, b in points]
-    parts.append(line(LEFT + 8, y.at(0), RIGHT, y.at(0), "line reference"))
-    said = f"{count(len(points))} points: predicted value against error, in {unit}."
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How values lie around one place of an axis: quantiles 5, 25, 50, 75 and 95 per cent."""
+
+    at: float
+    low: float
+    quarter: float
+    median: float
+    three_quarters: float
+    high: float
+
+
+def residuals(
+    name: str,
+    title: str,
+    bins: Sequence[Spread],
+    cells: Sequence[tuple[float, float, float | None]],
+    cell: tuple[float, float],
+    *,
+    x_title: str,
+    y_title: str,
+) -> str:
+    """Errors along the predicted value: quantiles of each group over a shading of where rows lie (None: fewer than ten)."""
+    xs = [b.at for b in bins] + [x + side * cell[0] / 2 for x, _, _ in cells for side in (-1, 1)]
+    ys = [v for b in bins for v in (b.low, b.high)] + [y + side * cell[1] / 2 for _, y, _ in cells for side in (-1, 1)] + [0.0]
+    left = LEFT + 14
+    x, y = Axis(*around(xs, margin=0.02), left, RIGHT), Axis(*around(ys, margin=0.02), BOTTOM, TOP)
+    parts = grid_x(x, TOP, BOTTOM, title=x_title) + grid_y(y, left, RIGHT, title=y_title)
+    most = max((rows for _, _, rows in cells if rows is not None), default=1) or 1
+    for a, b, rows in cells:
+        at, top = x.at(a - cell[0] / 2), y.at(b + cell[1] / 2)
+        said = "fewer than 10 rows" if rows is None else f"{count(rows)} rows"
+        shade = 0.05 if rows is None else 0.08 + 0.3 * math.sqrt(rows / most)
+        parts.append(box(at, top, x.at(a + cell[0] / 2) - at, y.at(b - cell[1] / 2) - top, "heat", opacity=shade, tip=said))
+    parts.append(line(left, y.at(0), RIGHT, y.at(0), "line reference"))
+    for s in bins:
+        at = x.at(s.at)
+        parts += [line(at, y.at(s.low), at, y.at(s.high), "span main"), line(at, y.at(s.quarter), at, y.at(s.three_quarters), "span main thick")]
+        parts.append(dot(at, y.at(s.median), "main ring", tip=f"predicted {significant(s.at)}: median error {significant(s.median)}"))
+    said = "; ".join(f"predicted {significant(s.at)}: middle half {significant(s.quarter)} to {significant(s.three_quarters)}" for s in bins)
     return picture(name, title, said, parts, height=SQUARE)
 
 
@@ -209,17 +250,21 @@ def bars(name: str, title: str, rows: Sequence[tuple[str, float, str]]) -> str:
     return picture(name, title, "; ".join(f"{visible(label)}: {said}" for label, _, said in rows), parts, height=step * len(rows) + 6)
 
 
-def histogram(name: str, title: str, edges: Sequence[float], counts: Sequence[float], *, x_title: str) -> str:
-    """How often each range of values occurs; a dashed line at zero where zero lies inside."""
-    x, most = Axis(min(edges), max(edges), LEFT + 8, RIGHT), max(counts, default=1) or 1
-    y = Axis(0, most * 1.05, BOTTOM, TOP)
-    parts = grid_x(x, TOP, BOTTOM, title=x_title) + grid_y(y, LEFT + 8, RIGHT, title="Rows", most=4)
+def histogram(name: str, title: str, edges: Sequence[float], counts: Sequence[float | None], *, x_title: str) -> str:
+    """How often each range of values occurs (None: one to nine times, drawn as nine, hatched); a dashed line at zero where zero lies inside."""
+    most = max((c for c in counts if c is not None), default=9) or 9
+    x, y = Axis(min(edges), max(edges), LEFT + 14, RIGHT), Axis(0, most * 1.05, BOTTOM, TOP)
+    parts = grid_x(x, TOP, BOTTOM, title=x_title) + grid_y(y, LEFT + 14, RIGHT, title="Rows", most=4)
     for low, high, amount in zip(edges, edges[1:], counts, strict=False):
-        a, b = x.at(low), x.at(high)
-        parts.append(box(a + 0.5, y.at(amount), b - a - 1, BOTTOM - y.at(amount), "fill", tip=f"{significant(low)} to {significant(high)}: {count(amount)} rows"))
+        a, b = x.at(low) + 0.5, x.at(high) - 0.5
+        where, top = f"{significant(low)} to {significant(high)}", y.at(9 if amount is None else amount)
+        if amount is None:
+            parts += [box(a, top, b - a, BOTTOM - top, "hatch", tip=f"{where}: fewer than 10 rows"), *_hatching(a, top, b, BOTTOM)]
+        else:
+            parts.append(box(a, top, b - a, BOTTOM - top, "fill", tip=f"{where}: {count(amount)} rows"))
     if x.low < 0 < x.high:
         parts.append(line(x.at(0), TOP, x.at(0), BOTTOM, "line reference"))
-    return picture(name, title, f"Histogram of {count(sum(counts))} rows.", parts, height=SQUARE)
+    return picture(name, title, f"Histogram of at least {count(sum(c or 0 for c in counts))} rows.", parts, height=SQUARE)
 
 
 def splits(name: str, title: str, *, design: str, how: str, opened: int, sealed: int, folds: int, repeats: int) -> str:
@@ -287,13 +332,16 @@ def flow(name: str, title: str, parts_of_rows: Sequence[tuple[str, int]]) -> str
     return picture(name, title, "; ".join(f"{visible(label)}: {count(rows)} rows" for label, rows in parts_of_rows), out, height=48 + 18 * len(out and parts_of_rows))
 
 
-def spread(values: Sequence[object]) -> tuple[float, float]:
-    """A common range for the strips of a table; far-off values are cut so that the rest can be told apart.
+def spread(values: Sequence[object], main: Sequence[object]) -> tuple[float, float]:
+    """A common scale for the strips of a table: it holds `main` (the winner's value and interval) and all values within reach of it.
 
-    The lower end is at most 1.5 spans of the better half away: a baseline that is far worse sits on the edge instead of squeezing all others.
+    Out of reach is what lies farther from the winner than four times the median candidate does; it is drawn as an arrow: a baseline that
+    is far worse must not squeeze the candidates until they cannot be told apart.
     """
-    known = sorted(v for value in values if (v := finite(value)) is not None and math.isfinite(v))
-    return around(known) if known else (0.0, 1.0)
-
-
-__all__ = ["Bin", "Estimate", "Mark", "bars", "calibration", "curve", "fixed", "flow", "forest", "heatmap", "histogram", "residuals", "splits", "spread", "strip", "thinned"]
+    known, kept = [v for value in values if (v := finite(value)) is not None], [v for value in main if (v := finite(value)) is not None]
+    if not known:
+        return 0.0, 1.0
+    middle = kept[0] if kept else known[0]
+    away = sorted(abs(v - middle) for v in known)
+    reach = 4 * away[len(away) // 2] or math.inf
+    return around([v for v in known if abs(v - middle) <= reach] + kept)

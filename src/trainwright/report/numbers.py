@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 NOTHING = "not measured"
+NBSP = "\N{NO-BREAK SPACE}"  # between a number and its unit, so that no line ends between them
 
 
 def visible(name: object, *, limit: int = 120) -> str:
@@ -102,11 +103,11 @@ def percent(share: object, places: int | None = None) -> str:
         return NOTHING
     if places is None:
         places = 0 if number == 0 or number == 1 or 0.1 <= number <= 0.9 else 1
-    return f"{fixed(100 * number, places)} %"
+    return f"{fixed(100 * number, places)}{NBSP}%"
 
 
 def significant(value: object, digits: int = 3) -> str:
-    """A number in about `digits` significant digits, never in powers of ten unless it must be."""
+    """A number in at most `digits` significant digits, never in powers of ten unless it must be."""
     number = finite(value)
     if number is None:
         return NOTHING
@@ -115,7 +116,8 @@ def significant(value: object, digits: int = 3) -> str:
     size = math.floor(math.log10(abs(number)))
     if size < -6 or size > 11:
         return f"{number:.{digits - 1}e}".replace("-", "−")
-    return fixed(round(number, digits - 1 - size), max(0, digits - 1 - size))
+    text = fixed(round(number, digits - 1 - size), max(0, digits - 1 - size))
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def duration(seconds: object) -> str:
@@ -124,12 +126,12 @@ def duration(seconds: object) -> str:
     if number is None:
         return NOTHING
     if number < 0.001:
-        return f"{significant(number * 1e6, 2)} µs"
+        return f"{significant(number * 1e6, 2)}{NBSP}µs"
     if number < 1:
-        return f"{significant(number * 1e3, 2)} ms"
+        return f"{significant(number * 1e3, 2)}{NBSP}ms"
     if number < 120:
-        return f"{fixed(number, 1 if number < 10 else 0)} s"
-    return f"{fixed(number / 60, 1)} min" if number < 7200 else f"{fixed(number / 3600, 1)} h"
+        return f"{fixed(number, 1 if number < 10 else 0)}{NBSP}s"
+    return f"{fixed(number / 60, 1)}{NBSP}min" if number < 7200 else f"{fixed(number / 3600, 1)}{NBSP}h"
 
 
 def size(amount: object) -> str:
@@ -139,8 +141,8 @@ def size(amount: object) -> str:
         return NOTHING
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
         if number >= scale:
-            return f"{significant(number / scale, 3 if number / scale < 100 else 4)} {unit}"
-    return f"{count(number)} B"
+            return f"{significant(number / scale, 3 if number / scale < 100 else 4)}{NBSP}{unit}"
+    return f"{count(number)}{NBSP}B"
 
 
 def settings(values: dict[str, object]) -> str:

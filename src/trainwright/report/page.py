@@ -5,7 +5,9 @@ Takes    Records. Gives the template's values: plain dicts, lists and Figures; n
 
 from __future__ import annotations
 
+import math
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,7 +94,10 @@ def title(records: Records) -> str:
     entry, known = records.headline, glossary.title(records.metric)
     value = f"{known} {score(entry)}" if finite(entry.get("value")) is not None else f"{known} {NOTHING}"
     said = verdict(records)["said"]
-    return f"{quoted(records.dataset.get('target') or 'No target')}: {value}, {said[0].lower()}{said[1:]}"
+    if verdict(records)["kind"] == "better":
+        gains = {learner: records.evidence["baselines"][learner]["difference"]["value"] for learner in sentences.baselines(records)}
+        said = f"clearly better than {glossary.spoken(min(gains, key=lambda name: gains[name]))}"  # the hardest one to beat
+    return f"{quoted(records.dataset.get('target') or 'No target')}: {value}, {said[:1].lower()}{said[1:]}"
 
 
 def verdict(records: Records) -> Json:
@@ -130,15 +135,19 @@ def tiles(records: Records) -> list[Json]:
     if names:
         base = evidence["baselines"][names[-1]]
         value, gain = base.get("metrics", {}).get(records.metric, {}), base.get("difference") or {}
-        more = f"the model is better by {score(gain)} ({interval(gain)})" if finite(gain.get("value")) is not None else "the difference was not measured"
+        result = sentences.verdict(records, names[-1])
+        amount = f"{score({**gain, 'value': abs(finite(gain.get('value')) or 0.0)})} ({interval(gain)})"
+        more = {"level": f"no clear difference ({interval(gain)})", "itself": "this is the model itself", "unknown": "the difference was not measured"}.get(
+            result, f"the model is {result} by {amount}"
+        )
         label = f"{glossary.learner_title(names[-1])}, for comparison"
-        out.append({"label": label, "value": finite(value.get("value")), "said": score(value), "more": more})
+        out.append({"label": label, "value": finite(value.get("value")), "said": fixed(value.get("value"), entry_decimals(entry)), "more": more})
     how = {"sealed": "sealed rows, opened once", "nested": "rows, by nested cross-validation"}.get(str(evidence.get("design")), "rows")
     out.append({"label": "Measured on", "value": finite(evidence.get("rows")), "said": count(evidence.get("rows")), "more": how})
     if chosen:
         parts = [f"{duration(v / 1e6)} for one row" if (v := finite(chosen.get("latency_us"))) is not None else "", size(chosen.get("bundle_bytes"))]
         said = ", ".join(part for part in parts if part and part != NOTHING) or "latency and size not measured"
-        out.append({"label": "What ships", "value": None, "said": glossary.learner_title(str(chosen.get("learner") or "")), "more": said, "text": True})
+        out.append({"label": "What ships", "value": None, "said": glossary.learner_title(str(chosen.get("learner") or "")), "more": said})
     return out
 
 
@@ -209,7 +218,7 @@ def split(records: Records) -> Json:
     svg = charts.splits("split", words, design=design, how=how, opened=opened, sealed=sealed, folds=folds, repeats=repeats)
     inside = "Inside each fold's learning rows, a cross-validation of its own chose the candidate." if design == "nested" else ""
     return {
-        "headline": f"{str(splits.get('why') or 'No reason was recorded for this design').rstrip('.')}.",
+        "headline": sentences.sentence(str(splits.get("why") or "no reason was recorded for this design")),
         "figure": Figure(words, Markup(svg), f"Folds: {way}. {inside}".strip()),  # noqa: S704
         "facts": [
             ("Design", {"sealed": "sealed test rows", "nested": "nested cross-validation"}.get(design, design or "not recorded")),
@@ -226,12 +235,14 @@ def board(records: Records) -> Json:
     entries = records.leaderboard[:CANDIDATES]
     chosen = records.chosen
     places = decimals(finite(chosen.get("low")), finite(chosen.get("high")), finite(chosen.get("score")))
-    low, high = charts.spread([e.get(key) for e in entries for key in ("score", "low", "high")])
+    low, high = charts.spread([e.get("score") for e in entries], [chosen.get(key) for key in ("score", "low", "high")])
     better = str(records.headline.get("better") or glossary.better(records.metric))
     done = sum(1 for e in records.leaderboard if e.get("outcome") == "done")
+    unfinished = len(records.leaderboard) - done
+    rest = f"{count(unfinished)} of {things(len(records.leaderboard), 'candidate')} did not finish." if unfinished else "All of them finished."
     more = f" The first {CANDIDATES} are shown; leaderboard.json has all." if len(records.leaderboard) > CANDIDATES else ""
     return {
-        "headline": f"{sentences.winner(records)} {count(len(records.leaderboard) - done)} of {count(len(records.leaderboard))} did not finish.{more}",
+        "headline": f"{sentences.winner(records)} {rest}{more}",
         "metric": glossary.in_sentence(records.metric),
         "better": better,
         "reference": finite(chosen.get("score")) is not None,
@@ -243,6 +254,7 @@ def board(records: Records) -> Json:
 def _entry(place: int, e: Json, places: int, span: tuple[float, float], reference: float | None) -> Json:
     value, low, high = (finite(e.get(key)) for key in ("score", "low", "high"))
     latency = finite(e.get("latency_us"))
+    strip = charts.strip(Estimate("", value, low, high, main=bool(e.get("chosen"))), *span, reference=reference) if value is not None else ""
     return {
         "place": place if value is not None else "",
         "title": glossary.learner_title(str(e.get("learner") or "")),
@@ -252,7 +264,7 @@ def _entry(place: int, e: Json, places: int, span: tuple[float, float], referenc
         "score": value,
         "score_said": fixed(value, places) if value is not None else "no score",
         "interval": f"{fixed(low, places)} to {fixed(high, places)}" if low is not None and high is not None else "",
-        "strip": Markup(charts.strip(Estimate("", value, low, high, main=bool(e.get("chosen"))), *span, reference=reference)),  # noqa: S704
+        "strip": Markup(strip),  # noqa: S704
         "seconds": finite(e.get("seconds")),
         "seconds_said": duration(e.get("seconds")),
         "memory": finite(e.get("memory_bytes")),
@@ -283,6 +295,7 @@ def metrics(records: Records) -> Json:
                 "value": finite(entry.get("value")),
                 "said": score(entry),
                 "interval": interval(entry),
+                "why": str(entry.get("why") or ""),
                 "better": entry.get("better", ""),
                 "n": finite(entry.get("n")),
                 "baselines": [{"value": finite(o.get("value")), "said": fixed(o.get("value"), places)} for o in others],
@@ -306,6 +319,7 @@ def differences(records: Records) -> Figure | None:
     unit = glossary.unit(records.metric, records.dataset.get("target"))
     axis = f"Gain in {glossary.in_sentence(records.metric)}"
     svg = charts.forest("differences", words, rows, axis_title=axis, reference=0.0, reference_label="no difference")
+    unit = unit if not unit or unit.startswith("in ") else f"in {unit}"
     caption = f"Paired on the same rows, with 95 % intervals{f', {unit}' if unit else ''}; to the right of the dashed line the model is better."
     return Figure(words, Markup(svg), caption)  # noqa: S704
 
@@ -317,7 +331,7 @@ def limits(records: Records) -> Json:
     used_time, peak = finite(summary.get("seconds")), max((v for e in records.leaderboard if (v := finite(e.get("memory_bytes"))) is not None), default=None)
     started = sum(1 for e in records.leaderboard if e.get("outcome") != "not started")
     rows = [
-        _limit("Wall time", asked_time, used_time, duration),
+        _limit("Wall time", asked_time, used_time, duration, slack=2.0),
         _limit("Memory, largest candidate", finite(plan.get("memory")), peak, size),
         _limit("Candidates", finite(records.asked.get("candidates") or plan.get("candidates")), float(started), count),
     ]
@@ -336,8 +350,8 @@ def limits(records: Records) -> Json:
     return {"headline": words, "rows": rows, "figures": figures}
 
 
-def _limit(label: str, asked: float | None, used: float | None, say: Any) -> Json:
-    kept = "not asked" if asked is None else "not measured" if used is None else "yes" if used <= asked else "no"
+def _limit(label: str, asked: float | None, used: float | None, say: Callable[[object], str], *, slack: float = -math.inf) -> Json:
+    kept = "not asked" if asked is None else "not measured" if used is None else "yes" if used <= asked else "within 5 % + 2 s" if used <= 1.05 * asked + slack else "no"
     return {"label": label, "asked": asked, "asked_said": "no limit" if asked is None else say(asked), "used": used, "used_said": say(used), "kept": kept}
 
 

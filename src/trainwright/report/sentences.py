@@ -178,16 +178,17 @@ def beware(records: Records, *, most: int = 4) -> tuple[str, ...]:
     rows = finite(records.evidence.get("rows"))
     if rows is not None and rows < FEW:
         out.append(f"Only {things(rows, 'row')} stood behind these numbers: the intervals are wide, and rightly so.")
-    out += [_sentence(str(note)) for note in records.evidence.get("notes", [])]
+    out += [sentence(str(note)) for note in records.evidence.get("notes", [])]
     warnings = [f for f in ordered_findings(records) if not f["blocking"]]
     room = max(0, most - len(out))
-    out += [f"{f['code']} {f['title']}: {_sentence(str(f['what']))}" for f in warnings[:room]]
+    out += [f"{f['code']} {f['title']}: {sentence(str(f['what']))}" for f in warnings[:room]]
     if len(warnings) > room:
         out.append(f"{things(len(warnings) - room, 'more finding')}: see “Findings”.")
     return tuple(out)
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """With a capital in front and a full stop behind."""
     text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
@@ -212,7 +213,7 @@ def what_next(records: Records) -> tuple[Next, ...]:
     out = [Next("Predict new rows with it.", f"trainwright predict {run} rows.csv -o predictions.csv")]
     first = next((f for f in ordered_findings(records) if f.get("fix")), None)
     if first and base:
-        out.append(Next(f"Look at {first['code']} ({first['title']}): {_sentence(str(first['fix']))}", f"trainwright check {shlex.quote(source)}"))
+        out.append(Next(f"Look at {first['code']} ({first['title']}): {sentence(str(first['fix']))}", f"trainwright check {shlex.quote(source)}"))
     waiting = [e for e in records.leaderboard if e.get("outcome") in ("not started", "out of time")]
     limit = seconds(records.plan.get("time"))
     if waiting and base and limit:

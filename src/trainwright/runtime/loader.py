@@ -24,10 +24,8 @@ from trainwright.runtime.limits import MAX_BYTES, MAX_STEPS, NAME, bad, parse_js
 from trainwright.runtime.schema import KINDS as COLUMN_KINDS
 from trainwright.runtime.schema import ColumnSchema
 from trainwright.runtime.steps import KINDS
-from trainwright.runtime.typed import Typed
 
 FORMAT = (1, 0)  # what this version reads, and writes
-TABLE: Mapping[str, Any] = {Typed.kind: Typed, **KINDS}  # every kind that a bundle can name, and nothing else
 WITHOUT_MODEL = (store.EVIDENCE, store.CARD, store.BOM)  # files that say something about the model and are no part of it
 KEYS = {"format", "task", "features", "output", "steps", "marks", "notes", "files", "model_digest", "bundle_digest"}
 
@@ -194,7 +192,7 @@ def _steps(listed: Any, arrays: Mapping[str, Array], files: Mapping[str, bytes],
 def _make(entry: Mapping[str, Any], arrays: Mapping[str, Array], data: Mapping[str, bytes]) -> Any:
     """One step, of a kind in the fixed table. Its own checks may raise anything; it comes out as BundleError."""
     where = f"step {entry['name']!r}"
-    kind = TABLE.get(entry["kind"]) if isinstance(entry["kind"], str) else None
+    kind = KINDS.get(entry["kind"]) if isinstance(entry["kind"], str) else None
     if kind is None:
         raise bad("TW054", "a step is of a kind that this version does not know", where=where, fix="pip install --upgrade trainwright")
     for field, array in arrays.items():

@@ -108,7 +108,7 @@ def _concat(given: Given, attributes: dict[str, Any]) -> list[Tensor]:
 
 
 def _reshape(given: Given, attributes: dict[str, Any]) -> list[Tensor]:
-    """The rows must stay the first axis: a target of 0 or −1 there, with the other axes as they are or fixed."""
+    """To a constant shape: 0 keeps an axis, −1 takes what is left."""
     value, target = _pair(given)
     wanted = [] if target.content is None else [int(size) for size in np.asarray(target.content).ravel()]
     if not wanted or wanted.count(-1) > 1 or min(wanted) < -1 or attributes.get("allowzero", 0):
@@ -307,12 +307,14 @@ UNARY = (
     "Abs Neg Exp Log Sqrt Reciprocal Floor Ceil Round Sign Erf Identity Sigmoid HardSigmoid Relu LeakyRelu Elu Selu Gelu Tanh Softplus Softsign "
     "Softmax LogSoftmax Not Clip BatchNormalization LayerNormalization"
 )
+BROADCAST = "Add Sub Mul Div Pow Max Min Mean Sum Where"
+LOGICAL = "Equal Greater Less GreaterOrEqual LessOrEqual And Or"
 OPERATORS: dict[tuple[str, str], Rule] = {
     **dict.fromkeys([("", name) for name in UNARY.split()], _same),
-    **dict.fromkeys([("", name) for name in "Add Sub Mul Div Pow Max Min Mean Sum Where".split()], _broadcast),
-    **dict.fromkeys([("", name) for name in "Equal Greater Less GreaterOrEqual LessOrEqual And Or".split()], _logical),
-    **dict.fromkeys([("", name) for name in "ReduceMean ReduceSum ReduceMax ReduceMin".split()], _reduce()),
-    **dict.fromkeys([("", name) for name in "ArgMax ArgMin".split()], _reduce("int64", several=False)),
+    **dict.fromkeys([("", name) for name in BROADCAST.split()], _broadcast),
+    **dict.fromkeys([("", name) for name in LOGICAL.split()], _logical),
+    **dict.fromkeys([("", name) for name in ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin")], _reduce()),
+    **dict.fromkeys([("", name) for name in ("ArgMax", "ArgMin")], _reduce("int64", several=False)),
     ("", "Cast"): _cast,
     ("", "Concat"): _concat,
     ("", "Constant"): _constant,

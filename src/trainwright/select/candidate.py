@@ -48,16 +48,18 @@ def fit_pipeline(dataset: Dataset, rows: Rows, learner: Learner, budget: Budget,
 
     A learner that stops early is given a part of these rows to watch, unless `budget.iterations` already says when to stop.
     """
-    assert dataset.target is not None and dataset.task is not None
+    assert dataset.target is not None
     rng = rng_for(seed, *key)
-    prepared = fit_recipe(learner.card.reads, dataset.features, take_all(dataset.columns, rows), dataset.target[rows], rng)
+    columns = take_all(dataset.columns, rows)
+    prepared = fit_recipe(learner.card.reads, dataset.features, columns, dataset.target[rows], rng)
 
     def training(part: Rows | slice, watch: Training | None) -> Training:
         chosen = rows[part]
         return Training(
             task=dataset.task or "",
-            numbers=prepared.matrix[part],
+            numbers=None if prepared.matrix is None else prepared.matrix[part],
             features=prepared.features,
+            columns=take_all(dataset.columns, chosen) if learner.card.reads == "columns" else {},
             target=dataset.target[chosen] if dataset.target is not None else None,
             classes=len(dataset.classes),
             weight=None if dataset.weight is None else dataset.weight[chosen],
@@ -73,8 +75,9 @@ def fit_pipeline(dataset: Dataset, rows: Rows, learner: Learner, budget: Budget,
 def evaluate(*, data: str, folder: str, number: int, learner: str, settings: dict[str, Any], metric: str, seed: int, threads: int) -> dict[str, Any]:
     """Fit and predict every fold of one candidate; write the predictions; give what the leaderboard and the search need.
 
-    Gives `score` (mean over repeats of the pooled out-of-fold score), `folds` (score of each), `inner` (in the nested design:
-    the inner score of each outer fold), `iterations` (median where early stopping ended), `seconds` of one fold, the file's digest.
+    Gives `score` (mean over repeats of the pooled out-of-fold score) with its interval `low`, `high`; `folds` (score of each);
+    `inner` (in the nested design: the inner score of each outer fold); `iterations` (median where early stopping ended);
+    `fit_seconds` of one fold; the file's digest.
     """
     dataset = store.load(Path(data))
     fit = make(learner, settings)
@@ -104,8 +107,11 @@ def evaluate(*, data: str, folder: str, number: int, learner: str, settings: dic
     buffer = io.BytesIO()
     np.save(buffer, predictions)
     files.write(Path(folder) / PREDICTIONS, buffer.getvalue())
+    low, high = interval(dataset, metric, predictions, seed=seed)
     return {
         "score": float(np.mean(known)) if known else None,
+        "low": low,
+        "high": high,
         "folds": scores,
         "inner": inner,
         "iterations": int(median(ends)) if ends else None,
@@ -118,6 +124,15 @@ def pooled_score(dataset: Dataset, metric: str, prediction: Floats) -> float | N
     """The score of all rows that have an out-of-fold prediction, taken together."""
     rows = np.flatnonzero(~np.isnan(prediction[:, 0]))
     return _score(dataset, metric, rows, prediction[rows])
+
+
+def interval(dataset: Dataset, metric: str, predictions: Floats, *, seed: int) -> tuple[float | None, float | None]:
+    """The interval of the out-of-fold score, for the leaderboard; drawn by the units of the split."""
+    assert dataset.target is not None
+    rows = np.flatnonzero(~np.isnan(predictions[0, :, 0]))
+    unit = dataset.splits.unit_of(dataset.group, rows)
+    weight = None if dataset.weight is None else dataset.weight[rows]
+    return evidence.quick_interval(metric, dataset.target[rows], predictions[:, rows], unit=unit, weight=weight, seed=seed)
 
 
 def _score(dataset: Dataset, metric: str, rows: Rows, prediction: Floats) -> float | None:

@@ -42,7 +42,7 @@ class Forecast:
         return len(splits.folds) + sum(len(folds) for folds in splits.inner)
 
     def fit_seconds(self, learner: str, card: Card) -> float:
-        ratios = self.measured.get(learner)
+        ratios = self.measured.get(learner) or [ratio for others in self.measured.values() for ratio in others]
         return self._guess(card) * (median(ratios) if ratios else GUESS)
 
     def candidate_seconds(self, learner: str, card: Card) -> float:

@@ -31,6 +31,8 @@ class Outcome:
     status: Status
     why: str = ""
     score: float | None = None
+    low: float | None = None  # 95 % interval of the score
+    high: float | None = None
     folds: tuple[float | None, ...] = ()
     inner: tuple[float | None, ...] = ()
     iterations: int | None = None

@@ -42,7 +42,7 @@ class Replay:
 
 @dataclass(slots=True)
 class Search:
-    """One search over one dataset. `errands` are further jobs (the baselines' bundles) that run between the candidates."""
+    """One search over one dataset. `errands` are jobs that follow a candidate that finished (a baseline becomes a bundle), by its number."""
 
     plan: Plan
     dataset: Dataset
@@ -51,7 +51,7 @@ class Search:
     timer: Timer
     watcher: Watcher
     baselines: int
-    errands: list[Job]
+    errands: dict[int, Job]
     errand_ended: Callable[[JobOutcome], None]
     replay: Replay | None = None
 
@@ -62,7 +62,7 @@ class Search:
         for outcome in outcomes.values():
             self._learn(forecast, outcome)
         queue = [number for number in range(len(self.plan.learners)) if number not in outcomes]
-        errands = list(self.errands)
+        errands = dict(self.errands)
         running: set[str] = set()
         while queue or running or errands:
             while self.engine.free > 0:
@@ -76,7 +76,7 @@ class Search:
             ended = self.engine.next(timeout=max(0.01, min(0.5, self._search_left(outcomes, forecast))))
             if ended is None:
                 if self._search_left(outcomes, forecast) <= 0:
-                    for name in sorted(running - {job.name for job in self.errands}):
+                    for name in sorted(running - {job.name for job in self.errands.values()}):
                         self.engine.end(name)
                 continue
             running.discard(ended.job.name)
@@ -94,10 +94,12 @@ class Search:
                 record(outcomes[number], self.log)
         return [outcomes[number] for number in sorted(outcomes)]
 
-    def _next_job(self, queue: list[int], errands: list[Job], outcomes: dict[int, Outcome], forecast: Forecast) -> Job | None:
-        """What to start now: baselines, then their bundles, then the first candidate in order that fits what is left."""
-        if errands and not any(number < self.baselines for number in queue):
-            return errands.pop(0)
+    def _next_job(self, queue: list[int], errands: dict[int, Job], outcomes: dict[int, Outcome], forecast: Forecast) -> Job | None:
+        """What to start now: an errand whose candidate is done, else the first candidate in order that fits what is left."""
+        for number in [number for number in errands if number in outcomes]:
+            job = errands.pop(number)
+            if outcomes[number].status == "done":
+                return job
         for number in list(queue):
             if self.replay is not None:
                 queue.remove(number)
@@ -172,6 +174,8 @@ class Search:
         return Outcome(
             status="done",
             score=value["score"],
+            low=value["low"],
+            high=value["high"],
             folds=tuple(value["folds"]),
             inner=tuple(value["inner"]),
             iterations=value["iterations"],
@@ -205,7 +209,7 @@ def search(
     timer: Timer,
     watcher: Watcher,
     baselines: int,
-    errands: list[Job],
+    errands: dict[int, Job],
     errand_ended: Callable[[JobOutcome], None],
     replay: Replay | None = None,
 ) -> list[Outcome]:

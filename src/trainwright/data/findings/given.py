@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from trainwright.data.findings.interface import SAMPLE, Check, Found, Subject, codes_of, drop, figure, figures_by, missing_of, names, share
+from trainwright.data.findings.interface import SAMPLE, Check, Found, Subject, codes_of, count, drop, figure, figures_by, missing_of, names, share
 from trainwright.data.findings.measures import chi_squared_tail, fingerprints, kolmogorov, newcombe, normal_tail
 from trainwright.data.findings.structure import likely_groups
 from trainwright.runtime.columns import Coded, Column, Floats, Rows
@@ -33,23 +33,23 @@ def rows_on_both_sides(subject: Subject) -> Iterable[Found]:
     whole: list[Column] = [*columns, *([] if subject.dataset.target is None else [subject.dataset.target])]
     opened, sealed = fingerprints(whole, subject.open), fingerprints(whole, subject.sealed)
     both = np.isin(sealed, opened)
-    count = int(both.sum())
-    if count == 0:
+    shared = int(both.sum())
+    if shared == 0:
         return
     by_chance = looks_like_chance(columns, subject.sealed, both)
-    part = count / len(sealed)
+    part = shared / len(sealed)
     shown = ", ".join(str(row) for row in subject.sealed[both][:5].tolist())
     tail = "; they are the commonest kinds of rows, so most of them may agree by chance" if by_chance else ""
     yield Found(
-        where=f"rows {shown}{', …' if count > 5 else ''}",
-        what=f"{count:,} of {len(sealed):,} sealed rows ({share(part)}) stand among the open rows as well, features and target alike{tail}",
-        fix="take them out of one of the two sides, or let the split be drawn anew: --split random",
-        figures={"shared": count, "sealed": len(sealed), "share": figure(part), "rows": subject.sealed[both][:100].tolist(), "by_chance": by_chance},
-        blocking=part >= BLOCK_ROWS and count >= 2 and not by_chance,
+        where=f"rows {shown}{', …' if shared > 5 else ''}",
+        what=f"{shared:,} of {count(len(sealed), 'sealed row')} ({share(part)}) {'stands' if shared == 1 else 'stand'} among the open rows as well, features and target alike{tail}",
+        fix="take them out of one of the two sides, or let us draw the split: --split random (and no --test)",
+        figures={"shared": shared, "sealed": len(sealed), "share": figure(part), "rows": subject.sealed[both][:100].tolist(), "by_chance": by_chance},
+        blocking=part >= BLOCK_ROWS and shared >= 2 and not by_chance,
     )
 
 
-def looks_like_chance(columns: list[Column], rows: Rows, twins: np.ndarray) -> bool:  # type: ignore[type-arg]
+def looks_like_chance(columns: list[Column], rows: Rows, twins: np.ndarray) -> bool:
     """Whether rows with a twin are much commoner kinds of rows than those without: then they agree because few values are possible.
 
     A row's commonness is the sum over columns of the log of how many rows have its value. A row that was *copied* may be any row, so its
@@ -91,8 +91,8 @@ def groups_on_both_sides(subject: Subject) -> Iterable[Found]:
             groups = len(np.unique(values[sealed][both]))
             yield Found(
                 where=name,
-                what=f"{groups:,} groups of '{name}' have rows on both sides of the given split; "
-                f"{int(both.sum()):,} of {len(subject.sealed):,} sealed rows ({share(float(both.sum()), len(subject.sealed))}) belong to them",
+                what=f"{count(groups, 'group has/groups have')} rows on both sides of the given split, by '{name}'; "
+                f"{int(both.sum()):,} of {count(len(subject.sealed), 'sealed row')} ({share(float(both.sum()), len(subject.sealed))}) belong to such groups",
                 fix=f"--split group:{name} keeps each group on one side",
                 figures={"column": name, "groups": groups, "rows": int(both.sum()), "sealed": len(subject.sealed)},
             )
@@ -116,7 +116,7 @@ def shift(subject: Subject) -> Iterable[Found]:
     by_time = subject.dataset.splits.how.startswith("time")
     yield Found(
         where=names(ranked),
-        what=f"{len(ranked):,} of {len(asked):,} features differ between open and sealed rows; the distances (0 none, 1 no overlap) begin with "
+        what=f"{len(ranked):,} of {count(len(asked), 'feature')} {'differs' if len(ranked) == 1 else 'differ'} between open and sealed rows; the distances (0 none, 1 no overlap) begin with "
         + ", ".join(f"{name} {moved[name]:.2f}" for name in ranked[:5]),
         fix="time moved them: look at the score by period, and retrain often"
         if by_time
@@ -209,7 +209,7 @@ def constant_when_learning(subject: Subject) -> Iterable[Found]:
     if still:
         yield Found(
             where=names(still),
-            what=f"{len(still):,} features have a single value in all open rows and others in sealed rows: " + names(still),
+            what=f"{count(len(still), 'feature has/features have')} a single value in all open rows and others in sealed rows: " + names(still),
             fix=f"nothing can be learned from them, and their meaning may have changed: {drop(still)}",
             columns=tuple(still),
             figures={"columns": len(still)},
@@ -241,6 +241,8 @@ CHECKS = (
         False,
         constant_when_learning,
     ),
-    Check("TW117", "Categories that learning never saw", False, "the model has no experience of them; they are treated like any unknown", False, unseen),
+    Check(
+        "TW117", "Categories that learning never saw", False, "the model has no experience of them; they are treated like any unknown", False, unseen
+    ),
     Check("TW142", "Open and sealed rows differ", False, "the score will speak of other conditions than those that were learned from", False, shift),
 )

@@ -174,6 +174,12 @@ def names(columns: Sequence[str], most: int = 6) -> str:
     return shown if len(columns) <= most else f"{shown} and {len(columns) - most:,} more"
 
 
+def count(n: int, thing: str) -> str:
+    """ "1 row", "3 rows": for sentences; a plural that is not by s is given after a slash ("class/classes")."""
+    one, _, many = thing.partition("/")
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
 def drop(columns: Iterable[str]) -> str:
     return f"--drop {','.join(columns)}"
 

@@ -36,9 +36,7 @@ def gives_away(subject: Subject) -> Iterable[Found]:
 def strong(subject: Subject) -> Iterable[Found]:
     """TW105: a single column that nearly decides the target; legitimate in some fields, a leak in others."""
     least = STRONG if subject.is_classes else STRONG_R2
-    near = sorted(
-        ((name, s) for name, s in strengths(subject).items() if s.skill >= least and not s.blocks), key=lambda item: -item[1].skill
-    )
+    near = sorted(((name, s) for name, s in strengths(subject).items() if s.skill >= least and not s.blocks), key=lambda item: -item[1].skill)
     for name, strength in near[:10]:
         worth = (
             f"right for {share(strength.right)} of {strength.rows:,} rows, out of fold; it removes {share(strength.skill)} of the errors of a guess"

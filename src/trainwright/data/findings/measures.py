@@ -107,9 +107,7 @@ def kolmogorov(a: Floats, b: Floats) -> tuple[float, float]:
     """
     a, b = np.sort(a), np.sort(b)
     everything = np.concatenate([a, b])
-    distance = float(
-        np.abs(np.searchsorted(a, everything, side="right") / len(a) - np.searchsorted(b, everything, side="right") / len(b)).max()
-    )
+    distance = float(np.abs(np.searchsorted(a, everything, side="right") / len(a) - np.searchsorted(b, everything, side="right") / len(b)).max())
     root = math.sqrt(len(a) * len(b) / (len(a) + len(b)))
     scaled = (root + 0.12 + 0.11 / root) * distance
     terms = [2 * (-1) ** (k - 1) * math.exp(-2 * k * k * scaled * scaled) for k in range(1, 101)] if scaled > 0.2 else [1.0]

@@ -189,6 +189,8 @@ def of_numbers(column: Column, target: Floats, half: Flags) -> Strength:
     values, size = codes_of(column)
     if size < 2 or size > len(target) // 5:
         return best
+    if explained(values, size, target) < max(0.9, best.skill):
+        return best  # too mixed for any rule by value: quick, and the rule is for nearly all rows to agree
     guess = medians(values, size, target, half)
     skill = _r2(target, guess)
     if skill <= best.skill:
@@ -254,6 +256,16 @@ def out_of_order(x: Floats, y: Floats, close: float) -> int:
     apart = int((np.abs(b - np.repeat(middles, sizes)) > close).sum())
     steps = np.diff(middles)
     return apart + min(int((steps < 0).sum()), int((steps > 0).sum()))
+
+
+def explained(values: Codes, size: int, target: Floats) -> float:
+    """The share of the target's variance between values, with a few far rows taken in so that they do not hide a rule."""
+    low, high = np.quantile(target, [0.001, 0.999])
+    y = np.clip(target, low, high)
+    y = y - y.mean()
+    counts = np.maximum(np.bincount(values, minlength=size), 1)
+    total = float((y * y).sum())
+    return float((np.bincount(values, weights=y, minlength=size) ** 2 / counts).sum()) / total if total > 0 else 0.0
 
 
 def medians(values: Codes, size: int, target: Floats, half: Flags) -> Floats:

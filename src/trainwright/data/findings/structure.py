@@ -7,21 +7,15 @@ more similar targets than any two rows.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from trainwright.data.findings.interface import LEAK_SAMPLE, Check, Found, Subject, codes_of, figure, missing_of
-from trainwright.data.findings.personal import words_of
+from trainwright.data.findings.vocabulary import KEYS, UNITS, words_of
 from trainwright.runtime.columns import Coded, Column, Floats
 
-IDENTIFYING = frozenset(
-    "id ids idcode uid uuid guid key nr no number num code patient subject person customer client user member account household family "
-    "student employee driver device machine vehicle store hospital participant respondent animal kunde kunden patienten nummer cliente "
-    "paciente utilisateur".split()
-)
 LEAST_GROUPS = 20
 ALIKE = 0.9  # how alike the targets of a group must be where the column's name does not tell
 ALIKE_NAMED = 0.1  # and where it does
@@ -48,15 +42,16 @@ def likely_groups(subject: Subject) -> tuple[LikelyGroup, ...]:
 def _likely_groups(subject: Subject) -> tuple[LikelyGroup, ...]:
     if len(subject.labelled) < 2 * LEAST_GROUPS:
         return ()
-    rows, found = subject.labelled, []
+    rows = subject.labelled
+    found: list[LikelyGroup] = []
     for described in subject.dataset.table.described:
         name, kind = described.schema.name, described.schema.kind
         if described.role in ("target", "weight", "group", "time") or kind in ("constant", "datetime", "yesno", "text"):
             continue
         column = subject.column(name, rows)
-        named = kind == "identifier" or bool(IDENTIFYING & set(words_of(name))) or bool(re.search(r"[a-z]I[Dd]$", name))
-        if not isinstance(column, Coded) and not _whole(column) and not named:
-            continue
+        named = kind == "identifier" or names_units(name)
+        if not named and not isinstance(column, Coded):
+            continue  # a number whose equal values have alike targets is a good feature, not a unit
         present = ~missing_of(column)
         values, groups = codes_of(column.codes[present].astype(np.float64) if isinstance(column, Coded) else column[present])
         n = int(present.sum())
@@ -68,22 +63,25 @@ def _likely_groups(subject: Subject) -> tuple[LikelyGroup, ...]:
     return tuple(sorted(found, key=lambda g: (not g.named, -g.alike, g.groups))[:1])
 
 
+def names_units(name: str) -> bool:
+    """Whether a column's name says that it points at something: "patient_id", "customerID", "Subject"; not "patient_age"."""
+    words = words_of(name)
+    return bool(words) and (bool(KEYS & set(words)) or words[-1] in UNITS)
+
+
 def _whole(column: Floats) -> bool:
     some = column[np.isfinite(column)]
     return bool((some == np.floor(some)).all())
 
 
-def alikeness(values: np.ndarray, groups: int, target: Floats, classes: bool) -> tuple[float, float]:  # type: ignore[type-arg]
+def alikeness(values: np.ndarray, groups: int, target: Floats, classes: bool) -> tuple[float, float]:
     """How much more alike the targets within groups are than by chance (0 to 1), and how many standard errors that is.
 
     Numbers: the intraclass correlation from the analysis of variance (Fisher 1925). Classes: the same from indicator variables summed
     over classes, that is 1 - Gini within / Gini between any two rows. Standard error under no grouping: sqrt(2 / pairs of a group).
     """
     sizes = np.bincount(values, minlength=groups).astype(np.float64)
-    if classes:
-        indicators = [(target == number).astype(np.float64) for number in np.unique(target)]
-    else:
-        indicators = [target]
+    indicators = [(target == number).astype(np.float64) for number in np.unique(target)] if classes else [target]
     between = within = 0.0
     for y in indicators:
         sums = np.bincount(values, weights=y, minlength=groups)
@@ -138,6 +136,8 @@ def clocks(subject: Subject) -> list[tuple[str, str]]:
     """Columns that order rows: date-times first, then numbers that rise from row to row."""
     dates = [d.schema.name for d in subject.dataset.table.described if d.schema.kind == "datetime" and d.role != "target"]
     result = [(name, "is a date-time") for name in dates]
+    if likely_groups(subject):
+        return result  # rows of a unit stand together and are alike: a number that rises with the units is no clock
     for described in subject.dataset.table.described:
         name = described.schema.name
         column = subject.column(name, subject.labelled) if described.role in ("feature", "set aside") else None

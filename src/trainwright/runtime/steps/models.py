@@ -177,7 +177,7 @@ class Combine(FromParts):
 
     def __post_init__(self) -> None:
         checks.array(self.kind, "weights", self.weights, dtype=np.float64, shape=(None,))
-        if not len(self.weights) or (self.weights < 0).any() or not 0 < self.weights.sum() < np.inf:
+        if not len(self.weights) or (self.weights < 0).any() or (self.weights > 1e100).any() or not self.weights.sum() > 0:
             raise checks.refuse(self.kind, "its weights must not be negative, and their sum must be positive")
         object.__setattr__(self, "_shares", tuple((self.weights / self.weights.sum()).tolist()))
 

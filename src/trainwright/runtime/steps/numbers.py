@@ -13,43 +13,60 @@ from trainwright.runtime.steps import checks
 from trainwright.runtime.steps.stacking import LARGEST, stacked
 
 
+def _nothing() -> Floats:
+    return np.empty(0)
+
+
+def _within(kind: str, field: str, value: Floats, count: int) -> None:
+    checks.array(kind, field, value, dtype=np.float64, shape=(count,))
+    if np.abs(value).max(initial=0.0) > LARGEST:
+        raise checks.refuse(kind, f"{field} has a number beyond float32")
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Numbers(FromParts):
-    """Columns → float32 (rows, columns), NaN where missing."""
+    """Columns → float32 (rows, columns): x − shift, NaN where missing."""
 
     kind: ClassVar[str] = "numbers"
     columns: tuple[str, ...]
+    shift: Floats = field(
+        default_factory=_nothing
+    )  # (columns,) taken off in float64, so that float32 can tell 1,000,000,001 from its neighbour; () for 0
 
     def __post_init__(self) -> None:
         checks.names(self.kind, "columns", self.columns)
+        _within(self.kind, "shift", self.shift, 0 if np.shape(self.shift) == (0,) else len(self.columns))
 
     def apply(self, columns: Columns) -> Matrix:
-        return np.ascontiguousarray(stacked(columns, self.columns).T)
+        block = stacked(columns, self.columns)
+        if len(self.shift):
+            block -= self.shift[:, None]
+        return np.ascontiguousarray(block.T, np.float32)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Fill(FromParts):
-    """Columns → float32 (rows, columns + flagged): each column with gaps replaced by its value, then a 1 where a flagged one was missing."""
+    """Columns → float32 (rows, columns + flagged): each column with gaps replaced by its value, minus its shift; then flags, 1 where missing."""
 
     kind: ClassVar[str] = "fill"
     columns: tuple[str, ...]
     values: Floats  # (columns,) what stands in for a missing cell
+    shift: Floats = field(default_factory=_nothing)  # (columns,) taken off in float64, as in `numbers`; () for 0
     flagged: tuple[str, ...] = ()  # columns whose gaps are shown in a feature of their own; need not be among `columns`
     _names: tuple[str, ...] = field(init=False, repr=False)
-    _values: Matrix = field(init=False, repr=False)
+    _values: Floats = field(init=False, repr=False)
     _flagged: np.ndarray[tuple[int], np.dtype[np.intp]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         checks.names(self.kind, "columns", self.columns)
         checks.names(self.kind, "flagged", self.flagged)
-        checks.array(self.kind, "values", self.values, dtype=np.float64, shape=(len(self.columns),))
-        if np.abs(self.values).max(initial=0.0) > LARGEST:
-            raise checks.refuse(self.kind, "a value is beyond float32")
+        _within(self.kind, "values", self.values, len(self.columns))
+        _within(self.kind, "shift", self.shift, 0 if np.shape(self.shift) == (0,) else len(self.columns))
         place = {name: number for number, name in enumerate(self.columns)}
         for name in self.flagged:
             place.setdefault(name, len(place))
         object.__setattr__(self, "_names", tuple(place))
-        object.__setattr__(self, "_values", self.values.astype(np.float32)[:, None])
+        object.__setattr__(self, "_values", self.values[:, None])
         object.__setattr__(self, "_flagged", np.array([place[name] for name in self.flagged], np.intp))
 
     def apply(self, columns: Columns) -> Matrix:
@@ -57,7 +74,8 @@ class Fill(FromParts):
         gaps = np.isnan(block)
         kept = len(self.columns)
         out = np.empty((block.shape[1], kept + len(self.flagged)), np.float32)
-        out[:, :kept] = np.where(gaps[:kept], self._values, block[:kept]).T
+        filled = np.where(gaps[:kept], self._values, block[:kept])
+        out[:, :kept] = (filled - self.shift[:, None] if len(self.shift) else filled).T
         if self.flagged:
             out[:, kept:] = gaps[self._flagged].T
         return out
@@ -65,7 +83,7 @@ class Fill(FromParts):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Scale(FromParts):
-    """float32 (rows, features) → (x − shift) · factor, in float32."""
+    """float32 (rows, features) → (x − shift) · factor, in float32; finite."""
 
     kind: ClassVar[str] = "scale"
     shift: Matrix  # (features,)
@@ -76,6 +94,9 @@ class Scale(FromParts):
         checks.array(self.kind, "factor", self.factor, dtype=np.float32, shape=self.shift.shape)
 
     def apply(self, matrix: Matrix) -> Matrix:
-        out = matrix - self.shift
-        out *= self.factor
+        with np.errstate(over="ignore"):
+            out = matrix - self.shift
+            out *= self.factor
+        np.maximum(out, -LARGEST, out=out)
+        np.minimum(out, LARGEST, out=out)
         return out

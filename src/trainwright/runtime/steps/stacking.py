@@ -8,20 +8,23 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from trainwright.runtime.columns import Coded, Columns, Floats, Matrix, rows_of
+from trainwright.runtime.columns import Coded, Columns, Floats, rows_of
 
-LARGEST = float(np.finfo(np.float32).max)  # a number beyond float32 becomes this: an infinity would break linear models
+LARGEST = (
+    float(np.finfo(np.float32).max) / 2
+)  # a number beyond this becomes this (half, so that a shift cannot pass the range): an infinity would break linear models
 Positions = NDArray[np.intp]
 
 
-def stacked(columns: Columns, names: Sequence[str]) -> Matrix:
-    """The named number columns as float32 (columns, rows), NaN where missing."""
+def stacked(columns: Columns, names: Sequence[str]) -> Floats:
+    """The named number columns as float64 (columns, rows), NaN where missing, within the range of float32."""
     if not names:
-        return np.empty((0, rows_of(columns)), np.float32)
+        return np.empty((0, rows_of(columns)))
     block = np.array([cast(Floats, columns[name]) for name in names], np.float64)
     if block.ndim != 2:
         raise TypeError("a column of words stands where numbers are read")
-    return np.minimum(np.maximum(block, -LARGEST), LARGEST).astype(np.float32)  # both keep NaN
+    np.maximum(block, -LARGEST, out=block)  # both keep NaN
+    return np.minimum(block, LARGEST, out=block)
 
 
 def positions(column: Coded, index: Mapping[str, int], *, unseen: int, missing: int) -> Positions:

@@ -38,7 +38,7 @@ def front() -> list[tuple[str, Any, tuple[str, ...]]]:
     """The steps from rows to five float32 features."""
     return [
         ("typed", Typed(schema=FEATURES), ("rows",)),
-        ("fill", Fill(columns=("age", "height"), values=np.array([40.0, 171.5]), flagged=("height",)), ("typed",)),
+        ("fill", Fill(columns=("age", "height"), values=np.array([40.0, 171.5]), shift=np.array([50.0, 170.0]), flagged=("height",)), ("typed",)),
         ("onehot", Onehot(columns=("job",), vocabularies=(("clerk", "smith"),), other=(False,), missing=(False,)), ("typed",)),
         ("concat", Concat(widths=(3, 2)), ("fill", "onehot")),
     ]
@@ -46,7 +46,7 @@ def front() -> list[tuple[str, Any, tuple[str, ...]]]:
 
 def tree_bytes(outputs: int = 1, features: int = 5, **changes: Any) -> bytes:
     """Two trees in ONNX, written by the onnx package. `changes` replace attributes or drop them (None)."""
-    from onnx import TensorProto, helper
+    from onnx import helper
 
     attributes: dict[str, Any] = {
         "n_targets": outputs,
@@ -54,7 +54,7 @@ def tree_bytes(outputs: int = 1, features: int = 5, **changes: Any) -> bytes:
         "nodes_nodeids": [0, 1, 2, 3, 4, 0, 1, 2],
         "nodes_featureids": [0, 1, 0, 0, 0, 3, 0, 0],
         "nodes_modes": ["BRANCH_LEQ", "BRANCH_LEQ", "LEAF", "LEAF", "LEAF", "BRANCH_LEQ", "LEAF", "LEAF"],
-        "nodes_values": [40.0, 172.0, 0.0, 0.0, 0.0, 0.5, 0.0, 0.0],
+        "nodes_values": [-10.0, 2.0, 0.0, 0.0, 0.0, 0.5, 0.0, 0.0],
         "nodes_truenodeids": [1, 3, 0, 0, 0, 1, 0, 0],
         "nodes_falsenodeids": [2, 4, 0, 0, 0, 2, 0, 0],
         "nodes_missing_value_tracks_true": [0] * 8,

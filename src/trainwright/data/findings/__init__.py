@@ -1,0 +1,45 @@
+"""Findings before training: what in the data would make the result wrong, each with a code, why it matters and how to mend it.
+
+In       a Dataset (without a target, the checks that need one are skipped), protected columns, allowed codes, the seed.
+Out      Findings, blocking ones first, then by code. They hold names, counts and shares; never a cell value.
+Why so   a check is one function in a file of its family; `CHECKS` is the catalogue, and adding one is adding a line there.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trainwright.data.dataset import Dataset, Finding
+from trainwright.data.findings import bias, columns, given, leaks, personal, relations, rows, structure, target
+from trainwright.data.findings.interface import Check, Found, Subject
+
+CHECKS: tuple[Check, ...] = tuple(
+    sorted(
+        (check for family in (leaks, given, columns, rows, relations, target, structure, personal, bias) for check in family.CHECKS),
+        key=lambda c: c.code,
+    )
+)
+
+
+def find(dataset: Dataset, *, protected: tuple[str, ...] = (), allow: frozenset[str] = frozenset(), seed: int = 0) -> tuple[Finding, ...]:
+    """All findings of a dataset. The same dataset, names and seed give the same findings.
+
+    A finding whose code is in `allow` stays in the list but does not block.
+    """
+    subject = Subject(dataset, protected, seed)
+    found: list[Finding] = []
+    with np.errstate(all="ignore"):  # infinities and empty groups are judged where they come up
+        for check in CHECKS:
+            if check.needs_target and (dataset.target is None or len(subject.labelled) == 0):
+                continue
+            found += [finding(check, seen, allow) for seen in check.function(subject)]
+    return tuple(sorted(found, key=lambda f: (not f.blocking, f.code)))  # stable: a check's own order is kept
+
+
+def finding(check: Check, seen: Found, allow: frozenset[str]) -> Finding:
+    """A Finding from what a check saw."""
+    blocking = (check.blocking if seen.blocking is None else seen.blocking) and check.code not in allow
+    return Finding(check.code, check.title, blocking, seen.where, seen.what, check.why, seen.fix, seen.columns, seen.figures)
+
+
+__all__ = ["CHECKS", "Check", "Found", "Subject", "find"]
