@@ -34,7 +34,7 @@ from trainwright.runtime.columns import Floats, take_all
 from trainwright.select.limits import Timer
 from trainwright.select.outcome import Outcome, choose, procedure, recorded
 from trainwright.select.resolve import resolve
-from trainwright.select.search import Replay, search
+from trainwright.select.search import Replay, Search
 from trainwright.tasks import TASKS
 
 PRELOAD = (
@@ -145,9 +145,18 @@ def search_candidates(
         else:
             log.append("baseline not shipped", number=number, why=f"{ended.status} {(ended.error or {}).get('what', '')}".strip())
 
-    outcomes = search(
-        plan, dataset, log, engine, timer=timer, watcher=progress, baselines=count, errands=errands, errand_ended=errand_ended, replay=replay
-    )
+    outcomes = Search(
+        plan=plan,
+        dataset=dataset,
+        log=log,
+        engine=engine,
+        timer=timer,
+        watcher=progress,
+        baselines=count,
+        errands=errands,
+        errand_ended=errand_ended,
+        replay=replay,
+    ).run()
     log.append("searched", candidates=len(outcomes), done=sum(outcome.status == "done" for outcome in outcomes))
     return outcomes
 

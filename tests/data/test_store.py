@@ -7,6 +7,7 @@ import errno
 import os
 import shutil
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -49,11 +50,12 @@ def assert_same(one, other):
         assert list(one) == list(other)
         for name, value in one.items():
             assert_same(value, other[name])
-    elif isinstance(one, (tuple, list)):
-        assert type(one) is type(other)
+    elif isinstance(one, (tuple, list)) and type(one) is type(other):
         assert len(one) == len(other)
         for left, right in zip(one, other, strict=True):
             assert_same(left, right)
+    elif isinstance(one, Sequence) and not isinstance(one, str):  # a long vocabulary
+        assert list(one) == list(other)
     else:
         assert one == other
 
@@ -65,6 +67,34 @@ def test_what_is_loaded_is_what_was_saved(tmp_path, split):
     loaded = store.load(tmp_path / "data", check=True)
     assert_same(dataset, loaded)
     assert store.digest_of(loaded) == dataset.digest
+
+
+def test_columns_in_several_blocks_and_long_vocabularies_come_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "BLOCK", 3 * 8 * 400)  # three columns of numbers, six of codes
+    monkeypatch.setattr(store, "SHORT", 2)
+    dataset = made(columns=8, split="group:g")
+    store.save(dataset, tmp_path)
+    assert len(list(tmp_path.glob("numbers-*.npy"))) == 5  # 3 + 8 columns, the target and the weight
+    assert len(list(tmp_path.glob("words-*.json"))) == 2  # of b and of the group
+    assert_same(store.load(tmp_path, check=True), dataset)
+
+
+def test_a_long_vocabulary_is_not_read_before_a_word_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "SHORT", 2)
+    dataset = made()
+    store.save(dataset, tmp_path)
+    column = store.load(tmp_path).table.columns["b"]
+    path = next(tmp_path.glob("words-*.json"))
+    data = path.read_bytes()
+    path.write_bytes(data[:-1])
+    assert len(column.vocabulary) == 3
+    assert column.codes.max() == 2
+    with pytest.raises(CheckFailed) as caught:
+        column.words()
+    assert caught.value.where == str(path)
+    path.write_bytes(data)
+    assert column.words() == dataset.table.columns["b"].words()
+    assert column.vocabulary[1:] == ["b", ""]
 
 
 def test_columns_are_mapped_not_read(tmp_path):
@@ -128,7 +158,7 @@ def test_runs_on_the_same_rows_share_their_files(tmp_path):
     dataset, shelf = made(), tmp_path / ".data"
     store.keep(dataset, tmp_path / "one", shelf)
     store.keep(dataclasses.replace(dataset, findings=()), tmp_path / "two", shelf)
-    for name in ("c00000.npy", "c00001.json", "target.npy", "splits.npy"):
+    for name in ("numbers-000.npy", "codes-000.npy", "words.json", "splits.npy"):
         assert (tmp_path / "one/data" / name).samefile(tmp_path / "two/data" / name)
         assert (shelf / dataset.digest / name).stat().st_nlink == 3
     assert_same(store.load(tmp_path / "one/data", check=True), dataset)
@@ -148,7 +178,7 @@ def test_an_equal_dataset_with_other_codes_is_read_with_the_vocabulary_that_is_s
 def test_a_damaged_store_is_mended_when_the_rows_come_again(tmp_path):
     dataset, shelf = made(), tmp_path / ".data"
     store.keep(dataset, tmp_path / "one", shelf)
-    broken = shelf / dataset.digest / "c00000.npy"
+    broken = shelf / dataset.digest / "numbers-000.npy"
     data = bytearray(broken.read_bytes())
     data[-1] ^= 1
     broken.write_bytes(data)
@@ -195,7 +225,7 @@ def test_a_copied_run_folder_shares_files_too(tmp_path):
     dataset = made()
     store.keep(dataset, tmp_path / "one", tmp_path / ".data")
     shutil.copytree(tmp_path / "one/data", tmp_path / "two/data", copy_function=store.link)
-    assert (tmp_path / "one/data/c00000.npy").samefile(tmp_path / "two/data/c00000.npy")
+    assert (tmp_path / "one/data/numbers-000.npy").samefile(tmp_path / "two/data/numbers-000.npy")
     assert not (tmp_path / "one/data/dataset.json").samefile(tmp_path / "two/data/dataset.json")
     store.forget(tmp_path / "one")
     assert_same(store.load(tmp_path / "two/data", check=True), dataset)

@@ -380,13 +380,14 @@ with open_engine("local") as engine:
 @pytest.mark.parametrize("own_session", [False, True])
 def test_a_killed_parent_takes_everything_along(tmp_path: Path, own_session: bool) -> None:
     script = HOLD.format(pids=str(tmp_path / "pids"), own=own_session, folder=str(tmp_path), wait=1)
-    parent = subprocess.Popen([sys.executable, "-c", script], env=environment())
+    parent = subprocess.Popen([sys.executable, "-c", script], env={**environment(), "TMPDIR": str(tmp_path)})
     pids = until(lambda: numbers_in(tmp_path / "pids"))
     server = until(lambda: numbers_in(tmp_path / "server"))
     assert all(map(alive, server + pids))
     parent.kill()
     parent.wait()
     until(lambda: gone(*server, *pids), 10)
+    until(lambda: not list(tmp_path.glob("trainwright-engine-*")), 10)
 
 
 @linux

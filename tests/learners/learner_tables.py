@@ -54,14 +54,14 @@ def edge_rows(columns: dict[str, Column]) -> dict[str, Column]:
 
 def training(
     task: str, reads: Any, rows: int, rng: np.random.Generator, *, watch: int = 0, **more: Any
-) -> tuple[Training, Prepared, dict[str, Column]]:
-    """`rows` training rows prepared as `reads` asks, `watch` more to watch, and 40 further rows' columns."""
-    columns, targets = table(rows + watch + 40, rng)
-    at = np.split(np.arange(rows + watch + 40), [rows, rows + watch])
+) -> tuple[Training, Prepared, dict[str, Column], Any]:
+    """`rows` training rows prepared as `reads` asks, `watch` more to watch, and 200 further rows: their columns and their target."""
+    columns, targets = table(rows + watch + 200, rng)
+    at = np.split(np.arange(rows + watch + 200), [rows, rows + watch])
     target, classes = targets[task], CLASSES[task]
     prepared = fit_recipe(reads, SCHEMA, take_all(columns, np.concatenate(at[:2])), None, rng)
 
     def part(chosen: Any, **extra: Any) -> Training:
         return Training(task=task, numbers=prepared.matrix[chosen], features=prepared.features, target=target[chosen], classes=classes, **extra)
 
-    return part(at[0], watch=part(at[1]) if watch else None, **more), prepared, take_all(columns, at[2])
+    return part(at[0], watch=part(at[1]) if watch else None, **more), prepared, take_all(columns, at[2]), target[at[2]]

@@ -135,11 +135,11 @@ def test_constant_combine_concat_decide():
 
 
 def test_onnx_step(rng):
-    from trainwright.learners.graphs import Nodes, tree_graph
+    from trainwright.learners.graphs import LEAF, LEQ, Nodes, tree_graph
 
     zeros = np.zeros(3, np.int64)
     stump = Nodes(
-        mode=np.array([0, 3, 3], np.int8), feature=zeros, threshold=np.array([0.5, 0, 0], np.float32), yes=np.array([1, 0, 0]),
+        mode=np.array([LEQ, LEAF, LEAF], np.int8), feature=zeros, threshold=np.array([0.5, 0, 0], np.float32), yes=np.array([1, 0, 0]),
         no=np.array([2, 0, 0]),
         gap=np.array([True, False, False]), leaf=np.array([1, 2]), output=np.array([0, 0]), weight=np.array([-1.0, 2.0]),
     )  # fmt: skip

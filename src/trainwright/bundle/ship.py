@@ -129,7 +129,7 @@ def ship_job(plan: Plan, run: Path, number: int, folder: Path, *, iterations: in
         "predictions": str(candidate_folder(run, number) / PREDICTIONS),
         "number": number,
         "learner": choice.name,
-        "settings": choice.settings,
+        "settings": choice.settings or {},
         "seed": plan.seed,
         "threads": plan.threads,
         "iterations": iterations,

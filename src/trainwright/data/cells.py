@@ -102,7 +102,11 @@ def _numbers(series: pl.Series, schema: ColumnSchema) -> Cells:
         special = text.str.contains(f"(?i)^(?:{ENDLESS})$").fill_null(False)
         fits = text.str.contains(f"^(?:{number_pattern(schema.decimal, schema.thousands)})$").fill_null(False)
         if schema.thousands:
-            text = text.str.replace_all("[ \u00a0\u2009\u202f]", "") if schema.thousands == " " else text.str.replace_all(schema.thousands, "", literal=True)
+            text = (
+                text.str.replace_all("[ \u00a0\u2009\u202f]", "")
+                if schema.thousands == " "
+                else text.str.replace_all(schema.thousands, "", literal=True)
+            )
         if schema.decimal != ".":
             text = text.str.replace(schema.decimal, ".", literal=True)
         values[rows] = pl.select(pl.when(fits | special).then(text.cast(pl.Float64, strict=False))).to_series().to_numpy()
@@ -165,10 +169,13 @@ def parse_dates(text: pl.Series, form: str) -> NDArray[np.float64]:
         sound = sound & half.is_between(1, 12)
         hour = half % 12 + pl.when(pl.col("p").str.to_lowercase() == "p").then(12).otherwise(0) if "p" in have else half % 12
     frame = parts.select(year=year, month=month, day=number("d", 1), hour=hour, minute=number("M", 0), second=number("S", 0), sound=sound,
-                         part=("0." + pl.col("f")).cast(pl.Float64).fill_null(0.0) if "f" in have else pl.lit(0.0), zone=_zone() if "z" in have else pl.lit(0))  # fmt: skip
+                         part=("0." + pl.col("f")).cast(pl.Float64).fill_null(0.0) if "f" in have else pl.lit(0.0),
+                         zone=_zone() if "z" in have else pl.lit(0))  # fmt: skip
     leap = ((frame["year"] % 4 == 0) & (frame["year"] % 100 != 0)) | (frame["year"] % 400 == 0)
     year_, month_, day_ = (np.array(frame[name].fill_null(0).to_numpy()) for name in ("year", "month", "day"))
-    length = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])[np.clip(month_, 0, 12)] + (leap.fill_null(False).to_numpy() & (month_ == 2))
+    length = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])[np.clip(month_, 0, 12)] + (
+        leap.fill_null(False).to_numpy() & (month_ == 2)
+    )
     valid = frame["sound"].fill_null(False).to_numpy() & (year_ >= 1) & (month_ >= 1) & (month_ <= 12) & (day_ >= 1) & (day_ <= length)
     valid &= ((frame["hour"] <= 23) & (frame["minute"] <= 59) & (frame["second"] <= 59)).fill_null(False).to_numpy()
     months = (np.where(valid, year_, 1970) - 1970) * 12 + np.where(valid, month_, 1) - 1

@@ -9,7 +9,7 @@ Why      inference may look at a sample of rows; typing runs over all of them, a
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from trainwright.data.cells import Cells, type_series
 from trainwright.data.dataset import Described, Role
-from trainwright.data.infer import Inferred, Look, as_kind, infer_number, infer_text, known_order, marks_in, notation_of
+from trainwright.data.infer import Inferred, Look, as_kind, infer_number, infer_text, marks_in, notation_of
 from trainwright.errors import SourceError
 from trainwright.runtime.cells import BLANKS
 from trainwright.runtime.columns import Coded, Column
-from trainwright.runtime.schema import KINDS, WORDS, ColumnSchema, Kind
+from trainwright.runtime.schema import KINDS, ColumnSchema, Kind
 
 if TYPE_CHECKING:
     import polars as pl
@@ -67,7 +67,9 @@ def describe(frame: pl.DataFrame, asked: Asked) -> tuple[tuple[Described, ...], 
         if name in asked.kinds:
             inferred, cells = _as_asked(series, asked.kinds[name], replace(looks.get(name) or look_at(series, role), comma=comma), asked)
         elif name in numbers and not (comma and _all_grouped(series)):
-            inferred = infer_number(name, role, numbers[name], distinct=_count(numbers[name], distinct[name], series), written=ColumnSchema(name=name, kind="number"))
+            inferred = infer_number(
+                name, role, numbers[name], distinct=_count(numbers[name], distinct[name], series), written=ColumnSchema(name=name, kind="number")
+            )
             cells = Cells(numbers[name], _none()) if inferred.schema.kind in ("number", "yesno") else type_series(series, inferred.schema)
         elif series.dtype == pl.String:
             inferred, cells = _text(series, replace(looks.get(name) or look_at(series, role), comma=comma))
@@ -143,7 +145,8 @@ def look_at(series: pl.Series, role: Role, *, whole: bool = False) -> Look:
 def _has_comma(frame: pl.DataFrame, looks: Mapping[str, Look], numbers: Mapping[str, Any], asked: Asked) -> bool:
     """Whether the file writes decimals with a comma: a column can only be read so, or cells are separated by semicolons and no number has a point."""
     for look in looks.values():
-        values = {text: count for text, count in look.counts.items() if text not in marks_in(look.counts, loose=True)}
+        marks = set(marks_in(look.counts, loose=True))
+        values = {text: count for text, count in look.counts.items() if text not in marks}
         if values and (notation_of(values) or (".",))[0] == ",":
             return True
     return asked.semicolons and not any(frame[name].str.contains(".", literal=True).any() for name in numbers)
@@ -190,6 +193,15 @@ def _contradicted(schema: ColumnSchema, cells: Cells) -> bool:
     return schema.kind == "identifier" and words < 0.9 * int((column.codes >= 0).sum())
 
 
+def has_no_typed_form(dtype: Any) -> bool:
+    """Whether a Polars type is none that a table's cell may have: lists, structures, bytes, durations, times of day."""
+    return (
+        bool(dtype.is_nested())
+        or type(dtype).__name__ in ("Binary", "Object", "Time", "Duration")
+        or getattr(dtype, "__name__", "") in ("Binary", "Object", "Time")
+    )
+
+
 def _native(series: pl.Series, role: Role) -> tuple[Inferred, Cells]:
     """A column that has a type of its own: from Parquet or a frame."""
     import polars as pl
@@ -220,7 +232,8 @@ def _native(series: pl.Series, role: Role) -> tuple[Inferred, Cells]:
     if dtype in (pl.Categorical, pl.Enum):
         return _text(series.cast(pl.String), look_at(series.cast(pl.String), role))
     raise SourceError(
-        "TW036", f"column {name!r} holds {str(dtype).split('(')[0].lower()} values", where=f"column {name!r}", why="a table has one plain value in each cell",
+        "TW036", f"column {name!r} holds {str(dtype).split('(')[0].lower()} values", where=f"column {name!r}",
+        why="a table has one plain value in each cell",
         fix=f"turn it into numbers or text, or leave it out: --drop {shlex.quote(name)}",
     )  # fmt: skip
 
@@ -235,7 +248,13 @@ def _as_asked(series: pl.Series, kind: str, look: Look, asked: Asked) -> tuple[I
 
     kind, _, order = kind.partition(":")
     if kind not in KINDS:
-        raise SourceError("TW032", f"there is no kind {kind!r}", where=f"column {look.name!r}", why="a kind decides how cells are read", fix=f"one of {', '.join(KINDS)}")
+        raise SourceError(
+            "TW032",
+            f"there is no kind {kind!r}",
+            where=f"column {look.name!r}",
+            why="a kind decides how cells are read",
+            fix=f"one of {', '.join(KINDS)}",
+        )
     if look.sampled:
         look = replace(look_at(series, look.role, whole=True), comma=look.comma)
     if series.dtype != pl.String and kind in ("number", "datetime"):
@@ -244,8 +263,18 @@ def _as_asked(series: pl.Series, kind: str, look: Look, asked: Asked) -> tuple[I
     else:
         inferred = as_kind(kind, look, tuple(word.strip() for word in order.split("<")) if order else ())  # type: ignore[arg-type]  # checked above
     if inferred is None:
-        fix = f"write the order: --kind {shlex.quote(f'{look.name}=ordered:low<medium<high')}" if kind == "ordered" else f"leave out --kind {look.name}={kind}, or mend the cells"
-        raise SourceError("TW032", f"the cells of column {look.name!r} cannot be read as {kind}", where=f"{asked.path}, column {look.name!r}", why="too many of them are something else", fix=fix)
+        fix = (
+            f"write the order: --kind {shlex.quote(f'{look.name}=ordered:low<medium<high')}"
+            if kind == "ordered"
+            else f"leave out --kind {look.name}={kind}, or mend the cells"
+        )
+        raise SourceError(
+            "TW032",
+            f"the cells of column {look.name!r} cannot be read as {kind}",
+            where=f"{asked.path}, column {look.name!r}",
+            why="too many of them are something else",
+            fix=fix,
+        )
     cells = type_series(series, inferred.schema)
     if len(cells.bad):
         raise unfit(inferred.schema, cells.bad, asked)
@@ -264,19 +293,15 @@ def _check_role(inferred: Inferred, role: Role, asked: Asked) -> None:
     schema = inferred.schema
     if schema.kind in ("image", "audio") and role not in ("set aside", "group"):
         raise SourceError(
-            "TW033", f"column {schema.name!r} holds paths of {'images' if schema.kind == 'image' else 'sounds'}", where=f"{asked.path}, column {schema.name!r}",
+            "TW033", f"column {schema.name!r} holds paths of {'images' if schema.kind == 'image' else 'sounds'}",
+            where=f"{asked.path}, column {schema.name!r}",
             why="learning from them is not there yet; the extra 'deep' will bring it: pip install 'trainwright[deep]'",
             fix=f"--drop {shlex.quote(schema.name)}, or read the paths as words: --kind {shlex.quote(schema.name + '=category')}",
         )  # fmt: skip
     wanted = {"weight": ("number", "yesno", "constant"), "time": ("datetime", "number", "yesno", "constant")}.get(role)
-    if wanted and (schema.kind not in wanted or (schema.kind == "constant" and schema.kind in WORDS and role == "weight" and False)):
+    if wanted and schema.kind not in wanted:
         raise SourceError(
             "TW034", f"column {schema.name!r} cannot be the {role}: it is read as {schema.kind}", where=f"{asked.path}, column {schema.name!r}",
             why="a weight is a number" if role == "weight" else "time is a date-time or a number, so that rows can be put in order",
             fix=f"name another column, or say how it is read: --kind {shlex.quote(schema.name + ('=number' if role == 'weight' else '=datetime'))}",
         )  # fmt: skip
-
-
-__all__ = ["Asked", "describe", "describe_one", "flag_of", "known_order", "look_at", "unfit"]
-Kinds = Mapping[str, str]
-Names = Sequence[str]

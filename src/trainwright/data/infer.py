@@ -31,7 +31,9 @@ from trainwright.runtime.cells import ENDLESS, number_pattern, parsed
 from trainwright.runtime.schema import ColumnSchema, Kind
 
 MARKS: Final = frozenset({"na", "n/a", "nan", "null", "?", "#n/a", "#na", "<na>", "nat", "\\n", "#null!", "#value!", "#div/0!", "1.#qnan", "-nan"})
-LOOSE_MARKS: Final = frozenset({"none", "nil", "-", "--", "---", ".", "..", "...", "*", "x", "missing", "unknown", "not available", "n.a.", "nd", "k.a.", "–", "—"})
+LOOSE_MARKS: Final = frozenset(
+    {"none", "nil", "-", "--", "---", ".", "..", "...", "*", "x", "missing", "unknown", "not available", "n.a.", "nd", "k.a.", "–", "—"}
+)
 PAIRS: Final = (
     ("yes", "no"), ("y", "n"), ("true", "false"), ("t", "f"), ("1", "0"), ("on", "off"), ("ja", "nein"), ("oui", "non"), ("si", "no"), ("sí", "no"),
     ("sim", "não"), ("da", "net"), ("tak", "nie"), ("j", "n"), ("wahr", "falsch"), ("vrai", "faux"),
@@ -39,13 +41,17 @@ PAIRS: Final = (
 SCALES: Final = tuple(
     tuple(scale.split(" < "))
     for scale in (
-        "very low < low < medium low < medium < medium high < high < very high", "very low < low < moderate < high < very high", "low < mid < high", "low < average < high",
+        "very low < low < medium low < medium < medium high < high < very high", "very low < low < moderate < high < very high", "low < mid < high",
+        "low < average < high",
         "very bad < bad < neutral < good < very good", "very bad < bad < ok < good < very good", "very bad < bad < average < good < very good",
         "very poor < poor < fair < good < very good < excellent", "poor < below average < average < above average < good < excellent",
-        "fair < good < very good < premium < ideal", "po < fa < ta < gd < ex", "none < mild < moderate < severe < critical", "none < low < medium < high",
-        "never < rarely < sometimes < often < always", "never < seldom < sometimes < usually < always", "tiny < small < medium < large < huge", "small < medium < large < extra large",
+        "fair < good < very good < premium < ideal", "po < fa < ta < gd < ex", "none < mild < moderate < severe < critical",
+        "none < low < medium < high",
+        "never < rarely < sometimes < often < always", "never < seldom < sometimes < usually < always", "tiny < small < medium < large < huge",
+        "small < medium < large < extra large",
         "xxs < xs < s < m < l < xl < xxl < xxxl", "strongly disagree < disagree < neutral < agree < strongly agree",
-        "very dissatisfied < dissatisfied < neutral < satisfied < very satisfied", "very unlikely < unlikely < neutral < likely < very likely", "first < second < third < fourth < fifth",
+        "very dissatisfied < dissatisfied < neutral < satisfied < very satisfied", "very unlikely < unlikely < neutral < likely < very likely",
+        "first < second < third < fourth < fifth",
         "minor < moderate < major < critical", "bronze < silver < gold < platinum", "cold < cool < warm < hot", "worst < bad < average < good < best",
     )
 )  # fmt: skip
@@ -57,9 +63,18 @@ ODD_WORDS: Final = 10  # at most so many distinct other words among numbers beco
 CLASSES: Final = 10  # a target of at most so many distinct whole numbers is read as classes
 NEARLY_UNIQUE: Final = 0.95
 _DAYS: Final = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%m.%d.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y.%m.%d", "%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%d-%m-%y", "%m-%d-%y",
-                "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d/%b/%Y", "%b %d, %Y", "%b %d %Y", "%d. %b %Y", "%a, %d %b %Y", "%Y-%m-%d", "%Y-%b-%d", "%Y%m%d")  # fmt: skip
+                "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d/%b/%Y", "%b %d, %Y", "%b %d %Y", "%d. %b %Y", "%a, %d %b %Y", "%Y-%m-%d", "%Y-%b-%d",
+                "%Y%m%d")  # fmt: skip
 _TIMES: Final = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", " %H:%M:%S %z", ", %H:%M", ", %I:%M %p")
-DATES: Final = ("iso", *(day + time for time in _TIMES for day in _DAYS), "%Y%m%dT%H%M%S", "%Y%m%d%H%M%S", "%d/%b/%Y:%H:%M:%S %z", "%a %b %d %H:%M:%S %Y", "%d.%m.%Y, %H:%M:%S")
+DATES: Final = (
+    "iso",
+    *(day + time for time in _TIMES for day in _DAYS),
+    "%Y%m%dT%H%M%S",
+    "%Y%m%d%H%M%S",
+    "%d/%b/%Y:%H:%M:%S %z",
+    "%a %b %d %H:%M:%S %Y",
+    "%d.%m.%Y, %H:%M:%S",
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,7 +173,11 @@ def _number(look: Look, values: Mapping[str, int], marks: tuple[str, ...]) -> In
     odd = [text for text in values if text not in fits]
     if odd:
         schema = replace(schema, missing=tuple(sorted({*marks, *odd})))
-    why = "numbers" + {".": "", ",": " with a decimal comma"}[notation[0]] + (f" with {_mark_name(notation[1])} between thousands" if notation[1] else "")
+    why = (
+        "numbers"
+        + {".": "", ",": " with a decimal comma"}[notation[0]]
+        + (f" with {_mark_name(notation[1])} between thousands" if notation[1] else "")
+    )
     if odd:
         why += f"; {len(odd)} other words in {sum(values[text] for text in odd):,} cells are read as missing"
     return _said(schema, why, look, marks)
@@ -269,7 +288,10 @@ def named_like_id(name: str) -> bool:
 
 
 def named_like_row(name: str) -> bool:
-    return bool({"row", "rows", "index", "idx", "rownames", "rownum", "instant", "record", "nr", "no", "number", "num", "key", "seq", "serial"} & set(_tokens(name)))
+    return bool(
+        {"row", "rows", "index", "idx", "rownames", "rownum", "instant", "record", "nr", "no", "number", "num", "key", "seq", "serial"}
+        & set(_tokens(name))
+    )
 
 
 def named_like_code(name: str) -> bool:

@@ -1,9 +1,11 @@
 """A dataset as files: arrays that worker processes map, and one JSON with the rest. Shared between runs by content.
 
 Takes    a dataset.
-Gives    a folder: `dataset.json`, an `.npy` for each column, the target, weight, group and splits, a `.json` for each vocabulary.
+Gives    a folder: `dataset.json`; `numbers-NNN.npy` float64 and `codes-NNN.npy` int32 (columns, rows), in blocks, target, weight and
+         group among them; `words.json` for short vocabularies and `words-NNN.json` for each long one; `splits.npy`.
          `keep` lays the files into `STORE/DIGEST/` and links them into the run's `data/`; runs on the same rows share them.
-Why      workers see numpy only (Polars has threads of its own, which a forking server may not have), and need no copy.
+Why      workers see numpy only (Polars has threads of its own, which a forking server may not have), and need no copy. Few files,
+         since each durable write costs milliseconds, and there may be ten thousand columns.
 """
 
 from __future__ import annotations
@@ -12,9 +14,10 @@ import errno
 import io
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,18 +34,47 @@ __all__ = ["digest_of", "forget", "keep", "link", "load", "save"]
 
 INDEX = "dataset.json"
 FORMAT = 1
+BLOCK = 64 << 20  # bytes of an array file, about: what is held twice while it is written
+SHORT = 1000  # words; a longer vocabulary is a file of its own, read when somebody asks for a word
 NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES, errno.ENOSYS)
+
+
+class Words(Sequence[str]):
+    """A long vocabulary that stays in its file until a word is asked for: workers need codes, hardly ever words."""
+
+    def __init__(self, path: Path, length: int) -> None:
+        self._path, self._length = path, length
+
+    @cached_property
+    def _words(self) -> list[str]:
+        words = _json(self._path)
+        if not isinstance(words, list) or len(words) != self._length:
+            raise _damaged(self._path)
+        return words
+
+    def __len__(self) -> int:
+        return self._length
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[str]: ...
+    def __getitem__(self, place: int | slice) -> str | list[str]:
+        return self._words[place]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._words)
 
 
 def save(dataset: Dataset, folder: Path) -> None:
     """Write the dataset; the index comes last, so a folder without one is not a dataset. Raises MachineError."""
-    named = _contents(dataset)
-    sizes = {}
-    for name, data in named.items():
-        content = data()
+    layout, contents = _contents(dataset)
+    held = {}
+    for name, make in contents.items():
+        content = make()
         files.write(folder / name, content)
-        sizes[name] = [len(content), digest_bytes(content)]
-    _write_index(dataset, folder, sizes)
+        held[name] = [len(content), digest_bytes(content)]
+    _write_index(dataset, folder, held, layout)
 
 
 def load(folder: Path, *, check: bool = False) -> Dataset:
@@ -57,7 +89,7 @@ def load(folder: Path, *, check: bool = False) -> Dataset:
         if not path.is_file() or path.stat().st_size != size or (check and digest_file(path) != digest):
             raise _damaged(path)
     try:
-        return _dataset(index["dataset"], folder)
+        return _dataset(index["dataset"], index["layout"], folder)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise _damaged(folder / INDEX) from error
 
@@ -69,14 +101,13 @@ def keep(dataset: Dataset, run_folder: Path, store_folder: Path) -> None:
     """
     stored, data = store_folder / dataset.digest, run_folder / "data"
     try:
-        held = _index(stored)["files"]
         load(stored, check=True)
     except CheckFailed:
         save(dataset, stored)
-        held = _index(stored)["files"]
-    for name in held:
+    index = _index(stored)
+    for name in index["files"]:
         link(str(stored / name), str(data / name))
-    _write_index(dataset, data, held)
+    _write_index(dataset, data, index["files"], index["layout"])
 
 
 def forget(run_folder: Path) -> None:
@@ -140,30 +171,56 @@ def _erase(folder: Path) -> None:
         files.sync_folder(folder.parent)
 
 
-def _contents(dataset: Dataset) -> dict[str, Callable[[], bytes]]:
-    """File name → a function that gives its bytes, so that one array at a time is held twice."""
-    named: dict[str, Callable[[], bytes]] = {}
+Layout = list[list[Any]]  # of each column: the stem of its array file, its row there, and, for words, where they are and how many
 
-    def add(stem: str, column: Column | None) -> None:
+
+def _contents(dataset: Dataset) -> tuple[Layout, dict[str, Callable[[], bytes]]]:
+    """Where each column goes, and file name → a function that gives its bytes, so that one block at a time is held twice."""
+    columns = _all_columns(dataset)
+    per_block = {"codes": max(1, BLOCK // (4 * dataset.table.rows)), "numbers": max(1, BLOCK // (8 * dataset.table.rows))}
+    blocks: dict[str, list[NDArray[Any]]] = {}
+    seen = {"codes": 0, "numbers": 0}
+    layout: Layout = []
+    short: dict[str, list[str]] = {}
+    contents: dict[str, Callable[[], bytes]] = {}
+    for number, column in enumerate(columns):
+        kind = "codes" if isinstance(column, Coded) else "numbers"
+        block, row = divmod(seen[kind], per_block[kind])
+        seen[kind] += 1
+        stem = f"{kind}-{block:03d}"
+        blocks.setdefault(stem, []).append(column.codes if isinstance(column, Coded) else column)
+        place: list[Any] = [stem, row]
         if isinstance(column, Coded):
-            named[f"{stem}.npy"] = lambda: _npy(column.codes)
-            named[f"{stem}.json"] = lambda: json.dumps(list(column.vocabulary), ensure_ascii=False, separators=(",", ":")).encode(
-                "utf-8", "surrogatepass"
-            )
-        elif column is not None:
-            named[f"{stem}.npy"] = lambda: _npy(column)
+            words = list(column.vocabulary)
+            name = "words.json" if len(words) <= SHORT else f"words-{number:05d}.json"
+            if len(words) <= SHORT:
+                short[str(number)] = words
+            else:
+                contents[name] = lambda words=words: _words_bytes(words)  # type: ignore[misc]  # the default binds this turn's list
+            place += [name, len(words)]
+        layout.append(place)
+    for stem, arrays in blocks.items():
+        contents[f"{stem}.npy"] = lambda arrays=arrays: _npy(np.stack(arrays))  # type: ignore[misc]  # as above
+    contents["words.json"] = lambda: _words_bytes(short)
+    contents["splits.npy"] = lambda: _npy(np.concatenate(_row_lists(dataset.splits)).astype(np.int64))
+    return layout, contents
 
-    for number, described in enumerate(dataset.table.described):
-        add(_stem(number), dataset.table.columns[described.schema.name])
-    add("target", dataset.target)
-    add("weight", dataset.weight)
-    add("group", dataset.group)
-    named["splits.npy"] = lambda: _npy(np.concatenate(_row_lists(dataset.splits)).astype(np.int64))
-    return named
+
+def _all_columns(dataset: Dataset) -> list[Column]:
+    """The table's columns, then target, weight and group where there are any."""
+    columns = [dataset.table.columns[described.schema.name] for described in dataset.table.described]
+    return columns + [column for column in (dataset.target, dataset.weight, dataset.group) if column is not None]
 
 
-def _stem(number: int) -> str:
-    return f"c{number:05d}"
+def _words_bytes(words: object) -> bytes:
+    return json.dumps(words, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes().decode("utf-8", "surrogatepass"))
+    except (OSError, ValueError) as error:
+        raise _damaged(path) from error
 
 
 def _npy(array: NDArray[Any]) -> bytes:
@@ -179,7 +236,7 @@ def _row_lists(splits: Splits) -> list[Rows]:
     return lists
 
 
-def _write_index(dataset: Dataset, folder: Path, held: dict[str, Any]) -> None:
+def _write_index(dataset: Dataset, folder: Path, held: dict[str, Any], layout: Layout) -> None:
     table, splits = dataset.table, dataset.splits
     source = {name: getattr(table.source, name) for name in ("path", "format", "digest", "rows", "columns", "details")}
     value = {
@@ -188,7 +245,6 @@ def _write_index(dataset: Dataset, folder: Path, held: dict[str, Any]) -> None:
             {"schema": d.schema.as_dict()} | {name: getattr(d, name) for name in ("role", "why", "flag", "missing", "distinct", "note")}
             for d in table.described
         ],
-        "coded": [isinstance(table.columns[d.schema.name], Coded) for d in table.described],
         "features": [feature.as_dict() for feature in dataset.features],
         "target": dataset.target is not None,
         "target_name": dataset.target_name,
@@ -203,7 +259,7 @@ def _write_index(dataset: Dataset, folder: Path, held: dict[str, Any]) -> None:
         "dropped": dataset.dropped,
         "digest": dataset.digest,
     }
-    index = {"format": FORMAT, "files": held, "dataset": value}
+    index = {"format": FORMAT, "files": held, "layout": layout, "dataset": value}
     files.write(folder / INDEX, canonical({**index, "check": digest_json(index)}))
 
 
@@ -222,21 +278,24 @@ def _index(folder: Path) -> dict[str, Any]:
     return found
 
 
-def _dataset(value: dict[str, Any], folder: Path) -> Dataset:
+def _dataset(value: dict[str, Any], layout: Layout, folder: Path) -> Dataset:
     described = tuple(Described(**{**entry, "schema": ColumnSchema.from_dict(entry["schema"])}) for entry in value["described"])
-    columns = {d.schema.name: _column(folder, _stem(number), coded) for number, (d, coded) in enumerate(zip(described, value["coded"], strict=True))}
+    found = _columns(layout, folder)
+    columns = {d.schema.name: column for d, column in zip(described, found, strict=False)}  # target, weight and group come after
+    rest = iter(found[len(described) :])
+    target, weight, group = (next(rest) if value[name] else None for name in ("target", "weight", "group"))
+    if isinstance(target, Coded) or isinstance(weight, Coded) or not isinstance(group, Coded | None):
+        raise TypeError("target and weight are numbers, the group is coded")
     source = Source(**{**value["source"], "notes": tuple(value["source"]["notes"])})
-    group = _column(folder, "group", True) if value["group"] else None
-    assert group is None or isinstance(group, Coded)
     return Dataset(
         table=Table(source, described, columns),
         features=tuple(ColumnSchema.from_dict(entry) for entry in value["features"]),
-        target=_array(folder / "target.npy") if value["target"] else None,
+        target=target,
         target_name=value["target_name"],
         task=value["task"],
         why_task=value["why_task"],
         classes=tuple(value["classes"]),
-        weight=_array(folder / "weight.npy") if value["weight"] else None,
+        weight=weight,
         group=group,
         splits=_splits(value["splits"], _array(folder / "splits.npy")),
         findings=tuple(Finding(**{**entry, "columns": tuple(entry["columns"])}) for entry in value["findings"]),
@@ -254,15 +313,18 @@ def _splits(value: dict[str, Any], rows: Rows) -> Splits:
     return Splits(value["design"], value["how"], opened, sealed, folds, inner, value["repeats"], value["why"])
 
 
-def _column(folder: Path, stem: str, coded: bool) -> Column:
-    values = _array(folder / f"{stem}.npy")
-    if not coded:
-        return values
-    path = folder / f"{stem}.json"
-    try:
-        return Coded(values, json.loads(path.read_bytes().decode("utf-8", "surrogatepass")))
-    except ValueError as error:
-        raise _damaged(path) from error
+def _columns(layout: Layout, folder: Path) -> list[Column]:
+    blocks = {stem: _array(folder / f"{stem}.npy") for stem in {place[0] for place in layout}}
+    short = _json(folder / "words.json")
+    columns: list[Column] = []
+    for number, (stem, row, *words) in enumerate(layout):
+        values = blocks[stem][row]
+        if words:
+            name, length = words
+            columns.append(Coded(values, short[str(number)] if name == "words.json" else Words(folder / name, length)))
+        else:
+            columns.append(values)
+    return columns
 
 
 def _array(path: Path) -> NDArray[Any]:

@@ -157,6 +157,7 @@ class LocalEngine:
             "memory": self._memory,
             "preload": list(self._preload),
             "left_out": {},
+            "log": name,
             "environment": {"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {},
         }
         path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path if isinstance(entry, str))  # noqa: PTH100 - "" is the current folder

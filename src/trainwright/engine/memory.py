@@ -10,9 +10,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
-
-PROC = Path("/proc")
 
 
 def used(pid: int) -> int:
@@ -20,9 +19,11 @@ def used(pid: int) -> int:
     if not sys.platform.startswith("linux"):
         return _table().get(pid, (0, 0))[1]
     total = 0
-    for line in _read(PROC / str(pid) / "status").splitlines():
-        if line.startswith((b"RssAnon:", b"RssShmem:")):
-            total += int(line.split()[1]) * 1024
+    status = _read(f"/proc/{pid}/status")
+    for field in (b"\nRssAnon:", b"\nRssShmem:"):
+        at = status.find(field)
+        if at >= 0:
+            total += int(status[at + len(field) : status.index(b"kB", at)]) * 1024
     return total
 
 
@@ -38,14 +39,19 @@ def children(pid: int) -> list[int]:
     """The processes whose parent is `pid`."""
     if not sys.platform.startswith("linux"):
         return [child for child, (parent, _) in _table().items() if parent == pid]
-    tasks = PROC / str(pid) / "task"
     try:
-        threads = os.listdir(tasks)  # noqa: PTH208 - every 50 ms: names are enough
-        if threads and not (tasks / threads[0] / "children").exists():
-            return _children_by_stat(pid)
+        threads = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208 - looked at every 50 ms: plain names are quickest
     except OSError:
         return []
-    return [int(child) for thread in threads for child in _read(tasks / thread / "children").split()]
+    if not _has_children():
+        return _children_by_stat(pid)
+    return [int(child) for thread in threads for child in _read(f"/proc/{pid}/task/{thread}/children").split()]
+
+
+@cache
+def _has_children() -> bool:
+    """Does this kernel list the children of a thread (CONFIG_PROC_CHILDREN)?"""
+    return Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").exists()
 
 
 def look(server: int, jobs: Iterable[int]) -> tuple[dict[int, int], int]:
@@ -63,21 +69,30 @@ def victim(before: Mapping[int, int], now: Mapping[int, int]) -> int | None:
     return max(grew or now, key=lambda job: (now[job], job), default=None)
 
 
-def _read(path: Path) -> bytes:
+def _read(path: str) -> bytes:
     try:
-        return path.read_bytes()
+        handle = os.open(path, os.O_RDONLY)
     except OSError:  # the process ended between two looks
         return b""
+    try:
+        parts = []
+        while part := os.read(handle, 1 << 16):
+            parts.append(part)
+        return b"".join(parts)
+    except OSError:
+        return b""
+    finally:
+        os.close(handle)
 
 
 def _children_by_stat(pid: int) -> list[int]:
     """For kernels without /proc/PID/task/TID/children: look at every process."""
     found = []
-    for entry in PROC.iterdir():
-        if entry.name.isdigit():
-            fields = _read(entry / "stat").rpartition(b")")[2].split()  # a program's name may hold blanks and brackets
+    for name in os.listdir("/proc"):  # noqa: PTH208
+        if name.isdigit():
+            fields = _read(f"/proc/{name}/stat").rpartition(b")")[2].split()  # a program's name may hold blanks and brackets
             if len(fields) > 1 and int(fields[1]) == pid:
-                found.append(int(entry.name))
+                found.append(int(name))
     return found
 
 

@@ -224,8 +224,6 @@ class Server:
             word = {}
         running.peak = max(running.peak, word.get("memory", 0) - running.inherited)
         status, error = word.get("status"), word.get("error")
-        if status == "done" and code != 0:
-            status = None
         if status is None and running.reason:
             status = running.reason
             error = self._capped(running)
@@ -336,6 +334,7 @@ def main(handle: int, settings: dict[str, Any]) -> None:
     gc.freeze()  # a child's collector would touch, and so copy, every page
     server.say({"ready": os.getpid(), "threads": thread_count(), "left_out": left_out})
     server.serve()
+    Path(settings["log"]).unlink(missing_ok=True)  # for a parent that cannot any more
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
-MODES = ("BRANCH_LEQ", "BRANCH_LT", "BRANCH_EQ", "LEAF")
-LEQ, LT, EQ, LEAF = range(4)
+MODES = ("BRANCH_LEQ", "BRANCH_LT", "BRANCH_GT", "BRANCH_EQ", "LEAF")
+LEQ, LT, GT, EQ, LEAF = range(5)
 ZERO = float(np.float32(1e-35))  # what LightGBM takes for zero
 
 
@@ -153,7 +153,7 @@ def _lightgbm_tree(fields: dict[str, str], output: int) -> Nodes:
     grown = _Grown(
         mode=np.r_[np.where(by_set, EQ, LEQ), np.full(leaves, LEAF)].tolist(),
         feature=np.r_[feature, np.zeros(leaves, np.int64)].tolist(),
-        threshold=np.r_[floor32(threshold), np.zeros(leaves, np.float32)].tolist(),
+        threshold=np.r_[_without_zeros(threshold), np.zeros(leaves, np.float32)].tolist(),
         yes=np.r_[yes, np.zeros(leaves, np.int64)].tolist(),
         no=np.r_[no, np.zeros(leaves, np.int64)].tolist(),
         gap=np.r_[gap, np.zeros(leaves, bool)].tolist(),
@@ -179,9 +179,17 @@ def _lightgbm_tree(fields: dict[str, str], output: int) -> Nodes:
     )
 
 
+def _without_zeros(threshold: NDArray[np.float64]) -> NDArray[np.float32]:
+    """`floor32`, for a reader to whom whatever is within ±ZERO is 0, as LightGBM is when it takes in a row."""
+    low = floor32(threshold)
+    below = np.nextafter(np.float32(-ZERO), np.float32(-np.inf))
+    return np.where(np.abs(threshold) <= ZERO, np.where(threshold < 0, below, np.float32(ZERO)), low).astype(np.float32)
+
+
 @dataclass(slots=True)
 class _Grown:
-    """A tree while nodes that ONNX needs beyond LightGBM's are added to it; several parents may share a child."""
+    """A tree while nodes that ONNX needs beyond LightGBM's are added to it. Several may share a child, if all but one lead to it when true:
+    onnxruntime lays the false child right behind its parent."""
 
     mode: list[int]
     feature: list[int]
@@ -207,9 +215,12 @@ class _Grown:
         self.threshold[node], self.no[node], self.gap[node] = float(members[0]), no, False
 
     def zero(self, node: int, default: bool) -> None:
-        """`node` sends zeros (and NaN, as a zero) to its default side: x < −ZERO and x > ZERO are compared with the threshold, the rest is not."""
-        feature, threshold, yes, no = self.feature[node], self.threshold[node], self.yes[node], self.no[node]
-        above = self.add(LEQ, feature, threshold, yes, no, False)
-        below = self.add(LEQ, feature, threshold, yes, no, False)
-        small = self.add(LEQ, feature, ZERO, yes if default else no, above, True)
-        self.mode[node], self.threshold[node], self.yes[node], self.no[node], self.gap[node] = LT, -ZERO, below, small, False
+        """`node` sends zeros, and NaN as one of them, to its default side. In words, for the left side as default:
+        x ≤ t or NaN: left; else x < −ZERO: right; else x ≤ ZERO: left; else right. For the right side, the same with the sides changed.
+        """
+        feature, threshold = self.feature[node], self.threshold[node]
+        side, other = (self.yes[node], self.no[node]) if default else (self.no[node], self.yes[node])
+        small = self.add(LEQ, feature, ZERO, side, other, False)
+        below = self.add(LT, feature, -ZERO, other, small, False)
+        self.mode[node], self.threshold[node] = LEQ if default else GT, threshold
+        self.yes[node], self.no[node], self.gap[node] = side, below, True

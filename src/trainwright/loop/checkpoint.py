@@ -42,7 +42,8 @@ def last(folder: Path, *, belongs: str) -> tuple[dict[str, NDArray[Any]], dict[s
     Raises   CheckFailed TW086 when the checkpoint is of another training, which going on from would mix up.
     """
     for path in _found(folder):
-        content = path.read_bytes()
+        with files.machine_errors(path, doing="read a checkpoint"):
+            content = path.read_bytes()
         if hashlib.sha256(content[DIGEST_BYTES:]).digest() != content[:DIGEST_BYTES]:
             continue  # torn: the one before it is whole
         with np.load(io.BytesIO(content[DIGEST_BYTES:]), allow_pickle=False) as archive:

@@ -50,9 +50,12 @@ def fit(objective: Objective, rows: Rows, settings: LoopSettings, *, seed: int, 
     Raises   LearnerError TW011 when the loss is no number even at the lowered rate; CheckFailed TW086 when the folder holds
              another training; MachineError when a checkpoint cannot be written.
     """
+    if len(rows) == 0:
+        raise LearnerError("TW011", "there are no rows to train on", where="the training loop", fix="give rows")
     per_epoch = math.ceil(len(rows) / settings.batch)
-    belongs = digest_json([dataclasses.asdict(settings), seed, _rows_digest(rows), None if watch is None else _rows_digest(watch)])
-    good = (checkpoint and _load(checkpoint, belongs)) or _first(objective, settings, seed)  # the state to go back to
+    start = objective.start(rng_for(seed, "start"))
+    belongs = _name(start, rows, watch, settings, seed)
+    good = (checkpoint and _load(checkpoint, belongs)) or State(0, start, no_moments(start, settings), start)  # the state to go back to
     state = good
     order, ordered = np.empty(0, np.int64), -1  # the rows in the order of epoch `ordered`
     while not _over(state, settings, per_epoch):
@@ -63,7 +66,8 @@ def fit(objective: Objective, rows: Rows, settings: LoopSettings, *, seed: int, 
         after = _step(objective, state, batch, settings, seed, settings.epochs * per_epoch)
         if after is not None and place == per_epoch - 1:
             after = _end_epoch(objective, after, len(rows), watch)
-        if after is None or (keep := _due(after, settings, per_epoch)) and not _finite(after.weights):
+        keep = after is not None and _due(after, settings, per_epoch)
+        if after is None or (keep and not _finite(after.weights)):
             good = state = _go_back(good, state)
             continue
         state = after
@@ -85,11 +89,6 @@ def epoch_order(rows: Rows, seed: int, epoch: int) -> Rows:
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return np.asarray(rows[np.argsort(mixed ^ (mixed >> np.uint64(31)), kind="stable")])
-
-
-def _first(objective: Objective, settings: LoopSettings, seed: int) -> State:
-    weights = objective.start(rng_for(seed, "start"))
-    return State(0, weights, no_moments(weights, settings), weights)
 
 
 def _step(objective: Objective, state: State, batch: Rows, settings: LoopSettings, seed: int, steps: int) -> State | None:
@@ -147,8 +146,11 @@ def _finite(weights: Weights) -> bool:
     return all(bool(np.isfinite(value).all()) for value in weights.values())
 
 
-def _rows_digest(rows: Rows) -> str:
-    return digest_bytes(rows.astype("<i8").tobytes())
+def _name(start: Weights, rows: Rows, watch: Rows | None, settings: LoopSettings, seed: int) -> str:
+    """What tells one training from another, so that a checkpoint is not taken for that of another one."""
+    digests = [digest_bytes(numbers.astype("<i8").tobytes()) for numbers in (rows, *(() if watch is None else (watch,)))]
+    shapes = [[key, list(value.shape), str(value.dtype)] for key, value in start.items()]
+    return digest_json([dataclasses.asdict(settings), seed, digests, shapes])
 
 
 def _save(folder: Path, state: State, belongs: str) -> None:

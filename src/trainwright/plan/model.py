@@ -55,10 +55,13 @@ class Allow(Part):
 
 
 class LearnerChoice(Part):
-    """One candidate: a learner's name, and settings that replace its defaults (checked by the learner itself)."""
+    """A learner's name and, for one exact candidate, settings that replace its defaults (checked by the learner itself).
+
+    Without settings it stands for all configurations of that learner in our list; `settings: {}` are its defaults.
+    """
 
     name: str
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] | None = None
 
 
 class Plan(Part):

@@ -43,7 +43,10 @@ def card_text(plan: Json, dataset: Json, evidence: Json, chosen: Json) -> str:
         *_training(records),
         *_analyses(records),
         "## Ethical considerations",
-        *_asked("Who is affected by its decisions, and what happens to those it gets wrong?", "Which sensitive data does it use, and on what legal ground?"),
+        *_asked(
+            "Who is affected by its decisions, and what happens to those it gets wrong?",
+            "Which sensitive data does it use, and on what legal ground?",
+        ),
         *_caveats(records),
     ]
     return "\n\n".join(parts) + "\n"
@@ -56,6 +59,11 @@ def text(words: object) -> str:
 
 def cell(words: object) -> str:
     return text(visible(words))
+
+
+def code(words: object) -> str:
+    """Words as a code span, in which Markdown reads nothing but the closing mark."""
+    return f"`{visible(words).replace('`', "'")}`"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -75,7 +83,9 @@ def _details(records: Records) -> list[str]:
     chosen = records.chosen
     facts = [
         f"Task: {cell(records.dataset.get('task'))} ({text(records.dataset.get('why_task') or 'no reason recorded')})",
-        f"Learner: {cell(glossary.learner_title(str(chosen.get('learner') or '')))} (`{cell(chosen.get('learner'))}`)" if chosen else "Learner: none was chosen",
+        f"Learner: {cell(glossary.learner_title(str(chosen.get('learner') or '')))} ({code(chosen.get('learner'))})"
+        if chosen
+        else "Learner: none was chosen",
         f"Settings: {text(settings(chosen.get('settings') or {}))}",
         f"Seed: {records.plan.get('seed', 0)}",
         f"Owner, licence, contact: {ASK}",
@@ -88,8 +98,14 @@ def _use() -> list[str]:
 
 
 def _factors(records: Records) -> list[str]:
-    protected = [str(d["name"]) for d in records.dataset.get("described", []) if d.get("role") == "protected"] or [str(p) for p in records.plan.get("protected") or ()]
-    looked = f"Bias was looked for by: {', '.join(cell(p) for p in dict.fromkeys(protected))}." if protected else "No protected attribute was named, so bias between groups was not looked for."
+    protected = [str(d["name"]) for d in records.dataset.get("described", []) if d.get("role") == "protected"] or [
+        str(p) for p in records.plan.get("protected") or ()
+    ]
+    looked = (
+        f"Bias was looked for by: {', '.join(cell(p) for p in dict.fromkeys(protected))}."
+        if protected
+        else "No protected attribute was named, so bias between groups was not looked for."
+    )
     return ["## Factors", looked, *_asked("Which groups, instruments or circumstances may it meet that the data does not hold?")]
 
 
@@ -106,7 +122,11 @@ def _metrics(records: Records) -> list[str]:
 
 
 def _evaluation(records: Records) -> list[str]:
-    return ["## Evaluation data", text(sentences.measured(records.evidence, records.dataset)), text(_split_words(records.dataset.get("splits") or {}))]
+    return [
+        "## Evaluation data",
+        text(sentences.measured(records.evidence, records.dataset)),
+        text(_split_words(records.dataset.get("splits") or {})),
+    ]
 
 
 def _split_words(splits: Json) -> str:
@@ -120,13 +140,17 @@ def _training(records: Records) -> list[str]:
     dropped = dataset.get("dropped") or {}
     lost = sum(dropped.values())
     facts = [
-        f"Source: {cell(Path(str(source.get('path', ''))).name or 'not recorded')} ({cell(source.get('format', 'format not recorded'))}), digest `{cell(source.get('digest'))}`",
+        f"Source: {cell(Path(str(source.get('path', ''))).name or 'not recorded')} ({cell(source.get('format', 'format not recorded'))}), "
+        f"digest {code(source.get('digest'))}",
         f"{things(source.get('rows'), 'row')} read = {count((finite(source.get('rows')) or 0) - lost)} used + {count(lost)} set aside"
         + "".join(f"; {count(n)}: {text(reason)}" for reason, n in dropped.items()),
         f"How the rows were collected, and whom they stand for: {ASK}",
     ]
     described = dataset.get("described", [])
-    rows = [(cell(d["name"]), d["kind"], d["role"], percent((d.get("missing") or 0) / source["rows"]) if source.get("rows") else "") for d in described[:COLUMNS]]
+    rows = [
+        (cell(d["name"]), d["kind"], d["role"], percent((d.get("missing") or 0) / source["rows"]) if source.get("rows") else "")
+        for d in described[:COLUMNS]
+    ]
     more = [f"The other {count(len(described) - COLUMNS)} columns are listed in dataset.json."] if len(described) > COLUMNS else []
     return ["## Training data", bullets(facts), table(("column", "kind", "role", "missing"), rows), *more]
 

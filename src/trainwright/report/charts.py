@@ -113,7 +113,9 @@ def curve(
         a, b = chance[len(chance) // 2] if len(chance) > 2 else ((chance[0][0] + chance[-1][0]) / 2, (chance[0][1] + chance[-1][1]) / 2)
         parts.append(text(x.at(a) + 8, y.at(b) + (16 if y.at(b) < BOTTOM - 22 else -6), "guessing", "note"))
     if stands is not None:
-        parts.append(dot(x.at(stands.x), y.at(stands.y), "other hollow", radius=4.5, tip=f"the bundle's answers: {percent(stands.x)}, {percent(stands.y)}"))
+        parts.append(
+            dot(x.at(stands.x), y.at(stands.y), "other hollow", radius=4.5, tip=f"the bundle's answers: {percent(stands.x)}, {percent(stands.y)}")
+        )
     if mark is not None:
         mx, my = x.at(mark.x), y.at(mark.y)
         right = mx < (LEFT + RIGHT) / 2
@@ -146,9 +148,7 @@ def calibration(name: str, title: str, bins: Sequence[Bin]) -> str:
         if b.low is not None and b.high is not None:
             parts.append(line(x.at(b.said), y.at(b.low), x.at(b.said), y.at(b.high), "span main"))
     parts.append(path([(x.at(b.said), y.at(b.came)) for b in bins], "line main thin"))
-    parts += [
-        dot(x.at(b.said), y.at(b.came), "main", tip=f"said {percent(b.said)}, came true {percent(b.came)}, {count(b.rows)} rows") for b in bins
-    ]
+    parts += [dot(x.at(b.said), y.at(b.came), "main", tip=f"said {percent(b.said)}, came true {percent(b.came)}, {count(b.rows)} rows") for b in bins]
     below = sum((b.came - b.said) * b.rows for b in bins) > 0  # the label keeps out of the curve's way
     parts.append(text(x.at(0.6) + (8 if below else -8), y.at(0.6) + (16 if below else -6), "perfect", "note", anchor="start" if below else "end"))
     said = "; ".join(f"said {percent(b.said)}: came true {percent(b.came)} of {count(b.rows)} rows" for b in bins)
@@ -329,7 +329,13 @@ def flow(name: str, title: str, parts_of_rows: Sequence[tuple[str, int]]) -> str
         out += [box(4, y - 10, 11, 11, kind, radius=2), text(21, y, visible(label, limit=38), "label")]
         out.append(text(WIDTH - 4, y, f"{count(rows)} rows", "value", anchor="end"))
         x += width
-    return picture(name, title, "; ".join(f"{visible(label)}: {count(rows)} rows" for label, rows in parts_of_rows), out, height=48 + 18 * len(out and parts_of_rows))
+    return picture(
+        name,
+        title,
+        "; ".join(f"{visible(label)}: {count(rows)} rows" for label, rows in parts_of_rows),
+        out,
+        height=48 + 18 * len(out and parts_of_rows),
+    )
 
 
 def spread(values: Sequence[object], main: Sequence[object]) -> tuple[float, float]:

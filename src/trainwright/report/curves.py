@@ -70,7 +70,14 @@ def roc(curve: Json, positive: str) -> Picture | None:
     title = f"At a false-alarm rate of {percent(FALSE_ALARMS)}, it finds {percent(found)} of {positive}"
     mark = Mark(FALSE_ALARMS, found, f"{percent(found)} found")
     svg = charts.curve(
-        "roc", title, points, x_title="False alarms, share of the negatives", y_title="Found, share of the positives", chance=[(0, 0), (1, 1)], mark=mark, stands=_at(curve)
+        "roc",
+        title,
+        points,
+        x_title="False alarms, share of the negatives",
+        y_title="Found, share of the positives",
+        chance=[(0, 0), (1, 1)],
+        mark=mark,
+        stands=_at(curve),
     )
     return Picture(title, svg, "ROC curve. The dashed line is guessing; the hollow dot is where the bundle's own answers stand.")
 
@@ -84,8 +91,22 @@ def precision_recall(curve: Json, positive: str) -> Picture | None:
     share = finite(curve.get("chance"))
     chance = [(0.0, share), (1.0, share)] if share is not None else []
     mark = Mark(FOUND, right, f"{percent(right)} right")
-    svg = charts.curve("pr", title, points, x_title="Found, share of the positives", y_title="Right, share of the alarms", chance=chance, mark=mark, stands=_at(curve))
-    return Picture(title, svg, f"Precision-recall curve. The dashed line is guessing: {percent(share)} of the rows are positive. The hollow dot is where the bundle's own answers stand.")
+    svg = charts.curve(
+        "pr",
+        title,
+        points,
+        x_title="Found, share of the positives",
+        y_title="Right, share of the alarms",
+        chance=chance,
+        mark=mark,
+        stands=_at(curve),
+    )
+    return Picture(
+        title,
+        svg,
+        f"Precision-recall curve. The dashed line is guessing: {percent(share)} of the rows are positive. "
+        "The hollow dot is where the bundle's own answers stand.",
+    )
 
 
 def calibration(curve: Json) -> Picture | None:
@@ -95,15 +116,26 @@ def calibration(curve: Json) -> Picture | None:
     off = [b for b in bins if b.low is not None and b.high is not None and not b.low <= b.said <= b.high]
     worst = max(off, key=lambda b: abs(b.said - b.came), default=None)
     if worst is None or len(off) <= 1:
-        title = f"Its probabilities hold: in {count(len(bins) - len(off))} of {count(len(bins))} groups what was said lies in the interval of what came true"
+        agree = f"{count(len(bins) - len(off))} of {count(len(bins))} groups"
+        title = f"Its probabilities hold: in {agree} what was said lies in the interval of what came true"
     else:
         side = "too low" if worst.came > worst.said else "too high"
-        title = f"Its probabilities are off in {count(len(off))} of {count(len(bins))} groups: where it says {percent(worst.said)}, which is {side}, {percent(worst.came)} came true"
+        worst_of_all = f"where it says {percent(worst.said)}, which is {side}, {percent(worst.came)} came true"
+        title = f"Its probabilities are off in {count(len(off))} of {count(len(bins))} groups: {worst_of_all}"
     error, slope = finite(curve.get("error")), finite(curve.get("slope"))
-    more = f" Expected calibration error {fixed(error, 3)}" + (f", slope {fixed(slope, 2)} (1 is perfect, below 1 overconfident)." if slope is not None else ".") if error is not None else ""
+    more = (
+        f" Expected calibration error {fixed(error, 3)}"
+        + (f", slope {fixed(slope, 2)} (1 is perfect, below 1 overconfident)." if slope is not None else ".")
+        if error is not None
+        else ""
+    )
     of = str(curve.get("of", ""))
     what = of if of.startswith("the ") else quoted(of)
-    return Picture(title, charts.calibration("calibration", title, bins), f"Calibration of the probability of {what}: equally filled groups, with 95 % intervals.{more}")
+    return Picture(
+        title,
+        charts.calibration("calibration", title, bins),
+        f"Calibration of the probability of {what}: equally filled groups, with 95 % intervals.{more}",
+    )
 
 
 def confusion(curve: Json) -> Picture | None:
@@ -119,12 +151,20 @@ def confusion(curve: Json) -> Picture | None:
     if most:
         title += f"; most often {quoted(labels[-i])} is taken for {quoted(labels[-j])} ({count(most)} rows)"
     svg = charts.heatmap("confusion", title, labels, counts)
-    return Picture(title, svg, "Confusion matrix, in rows of the table; each line is shaded by its own shares, and the framed diagonal is right.", wide=len(labels) > 8)
+    return Picture(
+        title,
+        svg,
+        "Confusion matrix, in rows of the table; each line is shaded by its own shares, and the framed diagonal is right.",
+        wide=len(labels) > 8,
+    )
 
 
 def _largest(curve: Json) -> Picture | None:
     """With very many classes, the most frequent mistakes as bars."""
-    pairs = [(f"{quoted(m['truth'])} taken for {quoted(m['predicted'])}", float(m["rows"]), f"{count(m['rows'])} rows, {percent(m['share'])}") for m in curve.get("largest") or []]
+    pairs = [
+        (f"{quoted(m['truth'])} taken for {quoted(m['predicted'])}", float(m["rows"]), f"{count(m['rows'])} rows, {percent(m['share'])}")
+        for m in curve.get("largest") or []
+    ]
     if not pairs:
         return Picture("No row was named wrongly", "", "There are no mistakes to show.")
     title = f"Of {count(curve.get('wrong'))} mistakes, the most frequent is {pairs[0][0]}"
@@ -133,22 +173,33 @@ def _largest(curve: Json) -> Picture | None:
 
 def errors_along(curve: Json, target: object) -> Picture | None:
     """Whether errors grow or lean along the predicted value."""
-    bins = [Spread(*(float(b[key]) for key in ("predicted", "low", "quarter", "median", "three_quarters", "high"))) for b in curve.get("by_predicted") or []]
+    bins = [
+        Spread(*(float(b[key]) for key in ("predicted", "low", "quarter", "median", "three_quarters", "high")))
+        for b in curve.get("by_predicted") or []
+    ]
     if not bins:
         return None
     title, unit = _trend(bins), f"in the unit of {quoted(target)}"
     cells = [(float(c["x"]), float(c["y"]), finite(c.get("rows"))) for c in curve.get("cells") or []]
     width, height = curve.get("cell") or (0.0, 0.0)
     svg = charts.residuals("residuals", title, bins, cells, (float(width), float(height)), x_title="Predicted", y_title="Truth minus predicted")
-    return Picture(title, svg, f"Errors by predicted value, {unit}: dot the median, thick line the middle half, thin line nine in ten; shading shows where the rows are.")
+    return Picture(
+        title,
+        svg,
+        f"Errors by predicted value, {unit}: dot the median, thick line the middle half, thin line nine in ten; shading shows where the rows are.",
+    )
 
 
 def _trend(bins: Sequence[Spread]) -> str:
     first, last = (b.three_quarters - b.quarter for b in (bins[0], bins[-1]))
     if len(bins) > 1 and last > 1.5 * first > 0:
-        return f"Errors grow with the prediction: the middle half spans {significant(first, 2)} at the low end, {significant(last, 2)} at the high end"
+        return (
+            f"Errors grow with the prediction: the middle half spans {significant(first, 2)} at the low end, {significant(last, 2)} at the high end"
+        )
     if len(bins) > 1 and first > 1.5 * last > 0:
-        return f"Errors shrink with the prediction: the middle half spans {significant(first, 2)} at the low end, {significant(last, 2)} at the high end"
+        return (
+            f"Errors shrink with the prediction: the middle half spans {significant(first, 2)} at the low end, {significant(last, 2)} at the high end"
+        )
     return "Errors are about as large for small predictions as for large ones"
 
 
@@ -160,6 +211,8 @@ def errors_histogram(curve: Json, target: object) -> Picture | None:
     low, high = (f"+{significant(v)}" if v > 0 else significant(v) for v in map(float, band))
     title = f"Nine in ten errors lie between {low} and {high}"
     svg = charts.histogram("errors", title, [float(e) for e in edges], [finite(r) for r in rows], x_title="Truth minus predicted")
-    return Picture(title, svg, f"Histogram of the errors, in the unit of {quoted(target)}; the outermost bars hold all beyond them, hatched bars fewer than 10 rows each.")
-
-
+    return Picture(
+        title,
+        svg,
+        f"Histogram of the errors, in the unit of {quoted(target)}; the outermost bars hold all beyond them, hatched bars fewer than 10 rows each.",
+    )

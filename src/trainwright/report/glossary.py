@@ -53,13 +53,13 @@ def in_sentence(metric: str) -> str:
 
 
 def better(metric: str) -> str:
-    """"higher" or "lower"; "" for a metric that is not known."""
+    """ "higher" or "lower"; "" for a metric that is not known."""
     known = METRICS.get(metric)
     return known.better if known else ""
 
 
 def reading(metric: str) -> str:
-    """"1 is perfect, 0.5 is guessing, higher is better"."""
+    """ "1 is perfect, 0.5 is guessing, higher is better"."""
     known = METRICS.get(metric)
     if known is None:
         return ""

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 NOTHING = "not measured"
 NBSP = "\N{NO-BREAK SPACE}"  # between a number and its unit, so that no line ends between them
 
+HIDDEN = frozenset(("Cc", "Cf", "Cs", "Co", "Zl", "Zp"))  # Unicode categories that show nothing, or move what others show
+
 
 def visible(name: object, *, limit: int = 120) -> str:
     """A name from the data as text that stays where it stands: control and direction characters are written out, long names are cut.
@@ -20,8 +22,14 @@ def visible(name: object, *, limit: int = 120) -> str:
     Source  Boucher & Anderson (2021), "Trojan Source": bidirectional overrides make text read as other than it is.
     """
     text = str(name)
-    text = text if len(text) <= limit else text[: limit - 1] + "…"
-    return "".join(c if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") else f"\\u{ord(c):04x}" for c in text)
+    return written_out(text if len(text) <= limit else text[: limit - 1] + "…")
+
+
+def written_out(text: str, *, keep: str = "") -> str:
+    """Text in which control, direction and surrogate characters are written as \\uXXXX, except those in `keep`."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if c in keep or unicodedata.category(c) not in HIDDEN else f"\\u{ord(c):04x}" for c in text)
 
 
 def quoted(name: object) -> str:
@@ -30,7 +38,7 @@ def quoted(name: object) -> str:
 
 
 def listed(names: Sequence[object], *, limit: int = 5) -> str:
-    """"“a”, “b” and “c”"; beyond `limit`, how many more there are."""
+    """ "“a”, “b” and “c”"; beyond `limit`, how many more there are."""
     shown = [quoted(name) for name in names[:limit]]
     if len(names) > limit:
         return f"{', '.join(shown)} and {count(len(names) - limit)} more"
@@ -79,7 +87,7 @@ def entry_decimals(entry: dict[str, object], key: str = "value") -> int:
 
 
 def interval(entry: dict[str, object], key: str = "value") -> str:
-    """"0.924 to 0.932", or a gap that says so."""
+    """ "0.924 to 0.932", or a gap that says so."""
     low, high = finite(entry.get("low")), finite(entry.get("high"))
     if low is None or high is None:
         return "no interval"
@@ -92,7 +100,7 @@ def count(value: object) -> str:
 
 
 def things(value: object, one: str, many: str = "") -> str:
-    """"1 row", "12 rows"."""
+    """ "1 row", "12 rows"."""
     return f"{count(value)} {one if value == 1 else many or one + 's'}"
 
 
@@ -146,7 +154,7 @@ def size(amount: object) -> str:
 
 
 def settings(values: dict[str, object]) -> str:
-    """"depth 6, rate 0.1": the settings of a learner on one line."""
+    """ "depth 6, rate 0.1": the settings of a learner on one line."""
     return ", ".join(f"{visible(key)} {_setting(value)}" for key, value in values.items()) or "defaults"
 
 

@@ -54,7 +54,7 @@ class Figure:
 def values(records: Records) -> dict[str, Any]:
     """Everything that the template names."""
     answer = sentences.told(records)
-    pictures = [Figure(p.title, Markup(p.svg), p.caption, p.wide) for p in curves.pictures(records)]  # noqa: S704 - charts.py escapes
+    pictures = [Figure(p.title, Markup(p.svg), p.caption, p.wide) for p in curves.pictures(records)]
     return {
         "version": __version__,
         "run": records.folder.resolve().name,
@@ -137,9 +137,11 @@ def tiles(records: Records) -> list[Json]:
         value, gain = base.get("metrics", {}).get(records.metric, {}), base.get("difference") or {}
         result = sentences.verdict(records, names[-1])
         amount = f"{score({**gain, 'value': abs(finite(gain.get('value')) or 0.0)})} ({interval(gain)})"
-        more = {"level": f"no clear difference ({interval(gain)})", "itself": "this is the model itself", "unknown": "the difference was not measured"}.get(
-            result, f"the model is {result} by {amount}"
-        )
+        more = {
+            "level": f"no clear difference ({interval(gain)})",
+            "itself": "this is the model itself",
+            "unknown": "the difference was not measured",
+        }.get(result, f"the model is {result} by {amount}")
         label = f"{glossary.learner_title(names[-1])}, for comparison"
         out.append({"label": label, "value": finite(value.get("value")), "said": fixed(value.get("value"), entry_decimals(entry)), "more": more})
     how = {"sealed": "sealed rows, opened once", "nested": "rows, by nested cross-validation"}.get(str(evidence.get("design")), "rows")
@@ -170,7 +172,7 @@ def data(records: Records) -> Json:
             ("Task", f"{dataset.get('task')} ({dataset.get('why_task') or 'no reason recorded'})"),
         ],
         "notes": [str(note) for note in source.get("notes") or ()],
-        "flow": Figure(f"{words}", Markup(charts.flow("flow", words, parts))),  # noqa: S704
+        "flow": Figure(f"{words}", Markup(charts.flow("flow", words, parts))),
         "columns": [
             {
                 "note": "",
@@ -196,7 +198,10 @@ def findings(records: Records) -> Json:
     found = sentences.ordered_findings(records)
     blocking = sum(1 for f in found if f["blocking"])
     words = f"{things(blocking, 'blocking finding')}, let through with a reason; {things(len(found) - blocking, 'warning')}." if found else ""
-    return {"headline": words or "The checks found nothing. They look for leaks, duplicates, shift, imbalance and more; they do not see everything.", "shown": found}
+    return {
+        "headline": words or "The checks found nothing. They look for leaks, duplicates, shift, imbalance and more; they do not see everything.",
+        "shown": found,
+    }
 
 
 def split(records: Records) -> Json:
@@ -207,9 +212,9 @@ def split(records: Records) -> Json:
     repeats = int(splits.get("repeats") or 1)
     folds = int(splits.get("folds") or 1)
     ways = {"random": "rows drawn at random", "given": "rows as given"}
-    way = ways.get(how.partition(":")[0]) or {"group": "whole groups of {}", "time": "earlier before later by {}"}.get(how.partition(":")[0], "{}").format(
-        quoted(how.partition(":")[2] or how)
-    )
+    way = ways.get(how.partition(":")[0]) or {"group": "whole groups of {}", "time": "earlier before later by {}"}.get(
+        how.partition(":")[0], "{}"
+    ).format(quoted(how.partition(":")[2] or how))
     words = (
         f"{count(sealed)} of {things(opened + sealed, 'row')} were sealed; the search saw {count(opened)} only"
         if design == "sealed"
@@ -219,7 +224,7 @@ def split(records: Records) -> Json:
     inside = "Inside each fold's learning rows, a cross-validation of its own chose the candidate." if design == "nested" else ""
     return {
         "headline": sentences.sentence(str(splits.get("why") or "no reason was recorded for this design")),
-        "figure": Figure(words, Markup(svg), f"Folds: {way}. {inside}".strip()),  # noqa: S704
+        "figure": Figure(words, Markup(svg), f"Folds: {way}. {inside}".strip()),
         "facts": [
             ("Design", {"sealed": "sealed test rows", "nested": "nested cross-validation"}.get(design, design or "not recorded")),
             ("How rows are parted", way),
@@ -258,13 +263,14 @@ def _entry(place: int, e: Json, places: int, span: tuple[float, float], referenc
     return {
         "place": place if value is not None else "",
         "title": glossary.learner_title(str(e.get("learner") or "")),
-        "settings": settings(e.get("settings") or {}) + (f"; {things(e['iterations'], 'iteration')}" if finite(e.get("iterations")) is not None else ""),
+        "settings": settings(e.get("settings") or {})
+        + (f"; {things(e['iterations'], 'iteration')}" if finite(e.get("iterations")) is not None else ""),
         "baseline": bool(e.get("baseline")),
         "chosen": bool(e.get("chosen")),
         "score": value,
         "score_said": fixed(value, places) if value is not None else "no score",
         "interval": f"{fixed(low, places)} to {fixed(high, places)}" if low is not None and high is not None else "",
-        "strip": Markup(strip),  # noqa: S704
+        "strip": Markup(strip),
         "seconds": finite(e.get("seconds")),
         "seconds_said": duration(e.get("seconds")),
         "memory": finite(e.get("memory_bytes")),
@@ -321,14 +327,17 @@ def differences(records: Records) -> Figure | None:
     svg = charts.forest("differences", words, rows, axis_title=axis, reference=0.0, reference_label="no difference")
     unit = unit if not unit or unit.startswith("in ") else f"in {unit}"
     caption = f"Paired on the same rows, with 95 % intervals{f', {unit}' if unit else ''}; to the right of the dashed line the model is better."
-    return Figure(words, Markup(svg), caption)  # noqa: S704
+    return Figure(words, Markup(svg), caption)
 
 
 def limits(records: Records) -> Json:
     """What the plan allowed beside what was used, and where the time went."""
     plan, summary = records.plan, records.summary
     asked_time = sentences.seconds(plan.get("time"))
-    used_time, peak = finite(summary.get("seconds")), max((v for e in records.leaderboard if (v := finite(e.get("memory_bytes"))) is not None), default=None)
+    used_time, peak = (
+        finite(summary.get("seconds")),
+        max((v for e in records.leaderboard if (v := finite(e.get("memory_bytes"))) is not None), default=None),
+    )
     started = sum(1 for e in records.leaderboard if e.get("outcome") != "not started")
     rows = [
         _limit("Wall time", asked_time, used_time, duration, slack=2.0),
@@ -344,15 +353,44 @@ def limits(records: Records) -> Json:
     figures = []
     if ranked:
         words = f"{ranked[0][0]} took {percent(ranked[0][1] / whole, 0)} of the candidates' {duration(whole)}"
-        figures.append(Figure(words, Markup(charts.bars("spent", words, ranked)), "Seconds of all candidates of a learner, added up; candidates that ran side by side count each."))  # noqa: S704
+        figures.append(
+            Figure(
+                words,
+                Markup(charts.bars("spent", words, ranked)),
+                "Seconds of all candidates of a learner, added up; candidates that ran side by side count each.",
+            )
+        )
     kept = [row["kept"] for row in rows]
-    words = "A limit was not kept." if "no" in kept else "Every limit that was asked and measured was kept." if "yes" in kept else "No limit was asked, or none was measured."
+    words = (
+        "A limit was not kept."
+        if "no" in kept
+        else "Every limit that was asked and measured was kept."
+        if "yes" in kept
+        else "No limit was asked, or none was measured."
+    )
     return {"headline": words, "rows": rows, "figures": figures}
 
 
 def _limit(label: str, asked: float | None, used: float | None, say: Callable[[object], str], *, slack: float = -math.inf) -> Json:
-    kept = "not asked" if asked is None else "not measured" if used is None else "yes" if used <= asked else "within 5 % + 2 s" if used <= 1.05 * asked + slack else "no"
-    return {"label": label, "asked": asked, "asked_said": "no limit" if asked is None else say(asked), "used": used, "used_said": say(used), "kept": kept}
+    kept = (
+        "not asked"
+        if asked is None
+        else "not measured"
+        if used is None
+        else "yes"
+        if used <= asked
+        else "within 5 % + 2 s"
+        if used <= 1.05 * asked + slack
+        else "no"
+    )
+    return {
+        "label": label,
+        "asked": asked,
+        "asked_said": "no limit" if asked is None else say(asked),
+        "used": used,
+        "used_said": say(used),
+        "kept": kept,
+    }
 
 
 def reproduce(records: Records) -> Json:
@@ -368,7 +406,9 @@ def reproduce(records: Records) -> Json:
     return {
         "commands": [
             sentences.Next("Do it again from the record and compare the digests.", f"trainwright reproduce {run}"),
-            sentences.Next("Train with the same plan, as a new run.", f"trainwright train {shlex.quote(f'{sentences.bare_name(records.folder)}/plan.yaml')}"),
+            sentences.Next(
+                "Train with the same plan, as a new run.", f"trainwright train {shlex.quote(f'{sentences.bare_name(records.folder)}/plan.yaml')}"
+            ),
             sentences.Next("Check that the bundle is whole and unchanged.", f"trainwright verify {run}/bundle"),
         ],
         "facts": [

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from trainwright.report import glossary
-from trainwright.report.numbers import count, decimals, entry_decimals, finite, fixed, interval, listed, percent, quoted, score, things
+from trainwright.report.numbers import count, decimals, entry_decimals, finite, fixed, interval, listed, percent, quoted, score, things, visible
 from trainwright.report.records import Json, Records
 
 Verdict = Literal["better", "level", "worse", "itself", "unknown"]
@@ -41,7 +41,11 @@ class Told:
 def told(records: Records) -> Told:
     return Told(
         predicts=predicts(records.dataset),
-        good=(headline(records.evidence, records.dataset, records.metric), *plain(records), *(against(records, learner) for learner in baselines(records))),
+        good=(
+            headline(records.evidence, records.dataset, records.metric),
+            *plain(records),
+            *(against(records, learner) for learner in baselines(records)),
+        ),
         measured=measured(records.evidence, records.dataset),
         beware=beware(records),
         next=what_next(records),
@@ -49,7 +53,7 @@ def told(records: Records) -> Told:
 
 
 def predicts(dataset: Json) -> str:
-    """"It predicts whether “income” is “>50K” or “<=50K”, from 14 columns.\""""
+    """ "It predicts whether “income” is “>50K” or “<=50K”, from 14 columns.\""""
     target, classes = dataset.get("target"), dataset.get("classes") or []
     columns = sum(1 for d in dataset.get("described", []) if d.get("role") == "feature")
     source = f"from {things(columns, 'column')} of the table"
@@ -82,7 +86,10 @@ def plain(records: Records) -> tuple[str, ...]:
     out: list[str] = []
     auc, accuracy, mae, r2 = value("roc_auc"), value("accuracy"), value("mae"), value("r2")
     if len(classes) == 2 and auc is not None:
-        out.append(f"Of two rows, one {quoted(classes[1])} and one {quoted(classes[0])}, it puts the right one first {of_hundred(auc)} times in 100; guessing does 50.")
+        out.append(
+            f"Of two rows, one {quoted(classes[1])} and one {quoted(classes[0])}, it puts the right one first {of_hundred(auc)} times in 100; "
+            "guessing does 50."
+        )
     if len(classes) > 2 and accuracy is not None:
         out.append(f"It names the right class for {of_hundred(accuracy)} rows in 100.")
     if not classes and mae is not None:
@@ -125,7 +132,11 @@ def against(records: Records, learner: str) -> str:
     """One sentence on one baseline: its score, the difference, and what follows from the interval."""
     name = glossary.learner_title(learner)
     base = records.evidence["baselines"][learner].get("metrics", {}).get(records.metric, {})
-    has = f"{name} has {fixed(base['value'], entry_decimals(records.headline))}" if finite(base.get("value")) is not None else f"{name} was not measured"
+    has = (
+        f"{name} has {fixed(base['value'], entry_decimals(records.headline))}"
+        if finite(base.get("value")) is not None
+        else f"{name} was not measured"
+    )
     result, entry = verdict(records, learner), _difference(records, learner)
     if result == "itself":
         return f"{name} is the model itself: nothing more complicated did better."
@@ -140,15 +151,19 @@ def against(records: Records, learner: str) -> str:
 def measured(evidence: Json, dataset: Json) -> str:
     """How the numbers came about: sealed or nested, on how many rows, by which interval method."""
     rows, design = things(evidence.get("rows"), "row"), evidence.get("design")
-    how = f"{evidence.get('method')}, {count(evidence.get('draws'))} draws" if finite(evidence.get("draws")) else str(evidence.get("method", "method not recorded"))
+    how = (
+        f"{evidence.get('method')}, {count(evidence.get('draws'))} draws"
+        if finite(evidence.get("draws"))
+        else str(evidence.get("method", "method not recorded"))
+    )
     if design == "sealed":
         return f"Measured on {rows} that were sealed before training and opened once, through the very bundle that ships. Intervals: {how}."
     if design == "nested":
         repeats = (dataset.get("splits") or {}).get("repeats", 1)
         times = f", {things(repeats, 'time')} over" if repeats and repeats > 1 else ""
         return (
-            f"There were too few rows to seal some away, so the procedure was measured instead of the one model: nested cross-validation over {rows}{times}; "
-            f"each row was predicted by models that had not seen it. The bundle is the same procedure, fitted on all rows. Intervals: {how}."
+            "There were too few rows to seal some away, so the procedure was measured instead of the one model: "
+            f"nested cross-validation over {rows}{times}; each row was predicted by models that had not seen it. The bundle is the same procedure, fitted on all rows. Intervals: {how}."
         )
     return f"Measured on {rows}; how they were set apart was not recorded."
 
@@ -171,10 +186,9 @@ def beware(records: Records, *, most: int = 4) -> tuple[str, ...]:
     for finding in ordered_findings(records):
         if finding["blocking"]:
             because = f"Let through because: {finding['because']}" if finding["because"] else "No reason was recorded for letting it through"
-            out.append(f"{finding['code']} {finding['title']}: {finding['what']} {because}.".replace("..", "."))
-    for learner in baselines(records):
-        if verdict(records, learner) in ("level", "worse"):
-            out.append(f"It is not clearly better than {glossary.spoken(learner)}, which is simpler.")
+            out.append(f"{finding['code']} {finding['title']}: {sentence(str(finding['what']))} {sentence(because)}")
+    beaten_by = [learner for learner in baselines(records) if verdict(records, learner) in ("level", "worse")]
+    out += [f"It is not clearly better than {glossary.spoken(learner)}, which is simpler." for learner in beaten_by]
     rows = finite(records.evidence.get("rows"))
     if rows is not None and rows < FEW:
         out.append(f"Only {things(rows, 'row')} stood behind these numbers: the intervals are wide, and rightly so.")
@@ -189,7 +203,7 @@ def beware(records: Records, *, most: int = 4) -> tuple[str, ...]:
 
 def sentence(text: str) -> str:
     """With a capital in front and a full stop behind."""
-    text = text[:1].upper() + text[1:]
+    text = visible(text[:1].upper() + text[1:], limit=4000)
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
@@ -229,7 +243,7 @@ def seconds(value: object) -> float | None:
 
 
 def winner(records: Records) -> str:
-    """"LightGBM (boosted trees) was chosen out of 12 candidates by cross-validated log loss.\""""
+    """ "LightGBM (boosted trees) was chosen out of 12 candidates by cross-validated log loss.\""""
     entry = records.chosen
     if not entry:
         return "No candidate was chosen."

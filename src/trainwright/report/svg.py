@@ -7,10 +7,11 @@ Why      drawn about 380 units wide, which a phone shows nearly at full size; a 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
+from html import escape as escape_html
 
 from trainwright.report import numbers
 
@@ -33,7 +34,7 @@ def ticks(low: float, high: float, *, most: int = 5) -> list[float]:
 
 def tick_labels(values: Sequence[float]) -> list[str]:
     """All with the same number of decimals: as many as the step needs."""
-    step = min((b - a for a, b in zip(values, values[1:], strict=False)), default=0.0)
+    step = min((b - a for a, b in itertools.pairwise(values)), default=0.0)
     top = max((abs(v) for v in values), default=0.0)
     if top >= 1e6 or (0 < top < 1e-4):
         return [f"{v:.3g}".replace("-", "−") for v in values]
@@ -60,6 +61,11 @@ def around(values: Sequence[float], *, margin: float = 0.06) -> tuple[float, flo
     low, high = min(values), max(values)
     air = (high - low) * margin or abs(high) * 0.05 or 1.0
     return low - air, high + air
+
+
+def escape(words: str) -> str:
+    """Words as XML text: nothing in them is markup, and hidden characters are written out."""
+    return escape_html(numbers.written_out(words))
 
 
 def text(x: float, y: float, content: str, kind: str = "", *, anchor: str = "start") -> str:

@@ -37,4 +37,6 @@ def lines(records: Records, *, width: int = WIDTH) -> list[str]:
 
 def _wrapped(sentence: str, width: int, *, first: str = "", rest: str = "") -> list[str]:
     """Wrapped between words only, so that a command or a name is never cut and can be copied; no escape sequence reaches the terminal."""
-    return textwrap.wrap(visible(sentence, limit=10_000), width=width, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False)
+    return textwrap.wrap(
+        visible(sentence, limit=10_000), width=width, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from trainwright.errors import need
 from trainwright.record import files
-from trainwright.report import numbers
+from trainwright.report import numbers, sentences
 from trainwright.report.records import Records, read_records
 
 if TYPE_CHECKING:
@@ -48,16 +48,22 @@ def _style() -> str:
 def _marked(style: str) -> str:
     from markupsafe import Markup
 
-    return Markup(style)  # noqa: S704 - our own file
+    return Markup(style)
+
+
+def _shown(value: object) -> object:
+    """Every value on its way into the page: hidden characters are written out, also in words that other parts made."""
+    return numbers.written_out(value, keep="\n") if type(value) is str else value
 
 
 @functools.cache
 def _template() -> Template:
     """The template, escaping every value and refusing unknown names."""
     jinja2 = need("jinja2", extra="tables", to="write the report")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, loader=None)
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, finalize=_shown, trim_blocks=True)
     for name in ("visible", "count", "score", "interval", "finite"):
         environment.filters[name] = getattr(numbers, name)
+    environment.filters["sentence"] = sentences.sentence
     source = resources.files("trainwright.report").joinpath("templates/report.html").read_text(encoding="utf-8")
     template: Template = environment.from_string(source)
     return template

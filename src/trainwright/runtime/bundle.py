@@ -21,6 +21,7 @@ from trainwright.runtime.graphs import BATCH
 from trainwright.runtime.limits import bad
 from trainwright.runtime.schema import ColumnSchema
 
+CELLS = 1 << 26  # of the feature matrix of one batch: 256 MB as float32
 ROWS = "rows"  # the name under which steps find the raw rows
 
 
@@ -44,12 +45,15 @@ class Bundle:
     _first: tuple[Placed, ...] = field(init=False)
     _rest: tuple[Placed, ...] = field(init=False)
     _decide: Any = field(init=False)
+    _batch: int = field(init=False)
 
     def __post_init__(self) -> None:
         behind = [placed for placed in self.steps if placed[0] != self.decider]
         # What reads raw rows alone sees all of them at once; what comes after goes through in batches, so memory stays bounded.
         object.__setattr__(self, "_first", tuple(placed for placed in behind if set(placed[2]) == {ROWS}))
         object.__setattr__(self, "_rest", tuple(placed for placed in behind if set(placed[2]) != {ROWS}))
+        widest = max((sum(getattr(step, "widths", ())) for _, step, _ in self.steps), default=0)  # only `concat` makes a matrix wider
+        object.__setattr__(self, "_batch", min(BATCH, max(64, CELLS // max(1, widest))))
         object.__setattr__(self, "_decide", next((step for name, step, _ in self.steps if name == self.decider), None))
 
     @property
@@ -73,11 +77,11 @@ class Bundle:
         count = _count(made)
         if count == 0:
             return np.empty((0, self.width))
-        if count <= BATCH:
+        if count <= self._batch:
             return self._checked(_run(self._rest, made)[self.source], count)
         out = np.empty((count, self.width))
-        for start in range(0, count, BATCH):
-            rows = slice(start, min(start + BATCH, count))
+        for start in range(0, count, self._batch):
+            rows = slice(start, min(start + self._batch, count))
             part = _run(self._rest, {name: _slice(value, rows) for name, value in made.items()})
             out[rows] = self._checked(part[self.source], rows.stop - start)
         return out

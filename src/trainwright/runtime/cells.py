@@ -26,7 +26,20 @@ WHOLE_WITH_ZEROS: Final = r"([+-]?[0-9]+)\.0+"  # "3.0" is the word "3": frames 
 MONTHS: Final[Mapping[str, int]] = {
     name: number
     for number, names in enumerate(
-        ("jan january", "feb february", "mar march", "apr april", "may", "jun june", "jul july", "aug august", "sep sept september", "oct october", "nov november", "dec december"),
+        (
+            "jan january",
+            "feb february",
+            "mar march",
+            "apr april",
+            "may",
+            "jun june",
+            "jul july",
+            "aug august",
+            "sep sept september",
+            "oct october",
+            "nov november",
+            "dec december",
+        ),
         start=1,
     )
     for name in names.split()

@@ -66,7 +66,9 @@ def frame_of(rows: Any) -> Frame | None:
         return None
     if len(set(names)) != len(names):
         repeated = next(name for name in names if names.count(name) > 1)
-        raise BadInput("TW042", f"the frame has more than one column {repeated!r}", why="which of them is meant cannot be known", fix="rename or drop one")
+        raise BadInput(
+            "TW042", f"the frame has more than one column {repeated!r}", why="which of them is meant cannot be known", fix="rename or drop one"
+        )
     return Frame(library, rows, tuple(names))
 
 
@@ -94,7 +96,12 @@ def column_of(frame: Frame | None, column: Any) -> Raw:
         if isinstance(column, (np.ndarray, list, tuple, Coded, Encoded)):
             return column
         if isinstance(column, (str, bytes)) or not hasattr(column, "__len__"):
-            raise BadInput("TW042", "a column is a single value", why="a dict of columns has one sequence for each column", fix="give lists of equal length, or a list of dicts")
+            raise BadInput(
+                "TW042",
+                "a column is a single value",
+                why="a dict of columns has one sequence for each column",
+                fix="give lists of equal length, or a list of dicts",
+            )
         series = column
     else:
         library = frame.library
@@ -142,7 +149,11 @@ def _polars(series: Any) -> Raw:
     if dtype.is_numeric():
         return np.asarray(series.to_numpy())
     if dtype in (polars.Date, polars.Datetime):
-        return np.asarray(series.cast(polars.Datetime("us", getattr(dtype, "time_zone", None))).to_physical().to_numpy()).astype("datetime64[us]") if not series.null_count() else _gaps(series, polars)
+        return (
+            np.asarray(series.cast(polars.Datetime("us", getattr(dtype, "time_zone", None))).to_physical().to_numpy()).astype("datetime64[us]")
+            if not series.null_count()
+            else _gaps(series, polars)
+        )
     if dtype in (polars.String, polars.Categorical, polars.Enum):
         texts = series.cast(polars.String)
         distinct = texts.unique().drop_nulls()

@@ -23,7 +23,8 @@ from trainwright.runtime.protobuf import Message, read_model, write_model
 IR_VERSIONS = range(3, 14)
 OPSETS = {"": range(7, 27), "ai.onnx.ml": range(1, 6)}
 MAX_NODES = 10_000
-MAX_ELEMENTS = 1 << 28  # of one value inside a graph, for one batch
+MAX_ELEMENTS = 1 << 27  # of one value inside a graph, for one batch …
+MAX_GROWTH = 16  # … or this many times the elements of the graph's inputs, when that is more
 BATCH = 16_384  # rows that a graph is given at a time (`bundle.py`); sizes are reckoned for these
 
 # TensorProto.DataType: name, numpy type, and the field that holds values when raw_data does not
@@ -67,10 +68,11 @@ def check(data: bytes) -> Checked:
     inputs: dict[str, tuple[str, tuple[int, ...]]] = {}
     for value in graph["input"]:
         name, given = _input(value)
-        _make(values, name, given, "input")
         inputs[name] = (given.dtype, given.shape[1:])
+        _make(values, name, given, "input", math.prod(given.shape))
+    most = max(MAX_ELEMENTS, MAX_GROWTH * sum(BATCH * math.prod(shape) for _, shape in inputs.values()))
     for index, node in enumerate(graph["node"]):
-        _node(values, node, f"node {index}, {node.get('op_type', '')}")
+        _node(values, node, f"node {index}, {node.get('op_type', '')}", most)
     outputs = tuple(value.get("name", "") for value in graph["output"])
     if not inputs or not outputs or not set(outputs) <= set(values):
         raise bad("TW054", "a graph has no input, or an output that no node makes")
@@ -88,11 +90,11 @@ def _versions(model: Message) -> None:
         seen.add(domain)
 
 
-def _make(values: dict[str, Tensor], name: str, value: Tensor, where: str) -> None:
+def _make(values: dict[str, Tensor], name: str, value: Tensor, where: str, most: int = MAX_ELEMENTS) -> None:
     if not name or name in values:
         raise bad("TW054", "a value in a graph has no name, or one that is taken", where=where)
-    if math.prod(value.shape) > MAX_ELEMENTS or len(value.shape) > MAX_RANK:
-        raise bad("TW054", f"a value in a graph has more than {MAX_ELEMENTS} elements or {MAX_RANK} axes", where=where)
+    if math.prod(value.shape) > most or len(value.shape) > MAX_RANK:
+        raise bad("TW054", f"a value in a graph has more than {most} elements or {MAX_RANK} axes", where=where)
     values[name] = value
 
 
@@ -132,7 +134,7 @@ def _input(value: Message) -> tuple[str, Tensor]:
     return name, Tensor(TYPES[tensor["elem_type"]][0], (BATCH, *sizes[1:]), None, is_input=True)
 
 
-def _node(values: dict[str, Tensor], node: Message, where: str) -> None:
+def _node(values: dict[str, Tensor], node: Message, where: str, most: int) -> None:
     key = (node.get("domain", "").replace("ai.onnx", "", 1) if node.get("domain") == "ai.onnx" else node.get("domain", ""), node.get("op_type", ""))
     if key not in OPERATORS:
         raise bad(
@@ -150,7 +152,7 @@ def _node(values: dict[str, Tensor], node: Message, where: str) -> None:
         raise bad("TW054", "a node has a wrong number of outputs", where=where)
     for name, value in zip(node["output"], made, strict=False):
         if name:
-            _make(values, name, value, where)
+            _make(values, name, value, where, most)
 
 
 def _attributes(node: Message, where: str) -> dict[str, Any]:

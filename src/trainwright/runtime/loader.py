@@ -60,6 +60,7 @@ def _load(path: Path, limit: int) -> Bundle:
     _compare(manifest["files"], files)
     checked = {name: graphs.check(data) for name, data in files.items() if name.endswith(store.GRAPH)}
     texts = {name: parse_json(files[name], where=name) for name in (store.SKETCHES, store.EVIDENCE, store.BOM) if name in files}
+    _is(all(isinstance(text, dict) for text in texts.values()), "a JSON file is no object", ", ".join(texts))
     model, whole = digests(manifest, files, {name: graph.stripped for name, graph in checked.items()}, texts)
     if (model, whole) != (manifest["model_digest"], manifest["bundle_digest"]):
         raise bad("TW052", "the manifest is not the one that was written: its digests do not follow from what it says", where=store.MANIFEST)

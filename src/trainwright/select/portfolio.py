@@ -13,11 +13,12 @@ from trainwright.plan.model import LearnerChoice
 
 BOOSTING = "tabular/lightgbm"
 FOREST, EXTRA = "tabular/random_forest", "tabular/extra_trees"
+QUICK = {"learning_rate": 0.1, "iterations": 500, "patience": 30}  # something strong early, also where a fit takes long
 SLOW = {"learning_rate": 0.03, "iterations": 3000}  # smaller steps, more of them
 
 # Each line: the learner, then what differs from its defaults.
 CLASSES: tuple[tuple[str, dict[str, Any]], ...] = (
-    (BOOSTING, {}),
+    (BOOSTING, QUICK),
     (BOOSTING, {**SLOW, "num_leaves": 15, "bagging_fraction": 0.8, "feature_fraction": 0.6, "lambda_l2": 1.0}),
     (FOREST, {}),
     (EXTRA, {}),
@@ -40,7 +41,7 @@ CLASSES: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 NUMBER: tuple[tuple[str, dict[str, Any]], ...] = (
-    (BOOSTING, {}),
+    (BOOSTING, QUICK),
     (BOOSTING, {**SLOW, "min_data_in_leaf": 10, "bagging_fraction": 0.8, "feature_fraction": 0.6, "lambda_l2": 1.0}),
     (FOREST, {}),
     (EXTRA, {}),

@@ -47,10 +47,11 @@ def candidates(asked: Plan, task: Task) -> list[LearnerChoice]:
         chosen: list[LearnerChoice] = []
         for choice in wanted:
             alike = [entry for entry in fixed if entry.name == choice.name]
-            chosen += [choice] if choice.settings or not alike else alike
+            exact = choice.model_copy(update={"settings": choice.settings or {}})
+            chosen += [exact] if choice.settings is not None or not alike else alike
     else:
         chosen = fixed
-    baselines = [LearnerChoice(name=name) for name in task.baselines]
+    baselines = [LearnerChoice(name=name, settings={}) for name in task.baselines]
     rest = [choice for choice in _without_repeats(chosen) if choice not in baselines]
     return [*baselines, *(rest[: asked.candidates] if asked.candidates else rest)]
 
@@ -68,7 +69,7 @@ def _without_repeats(choices: list[LearnerChoice]) -> list[LearnerChoice]:
 
 
 def _check(choice: LearnerChoice, task: Task) -> None:
-    make(choice.name, choice.settings)
+    make(choice.name, choice.settings or {})
     card = learner_class(choice.name).card
     if task.name not in card.tasks:
         able = [name for name in names() if task.name in learner_class(name).card.tasks]

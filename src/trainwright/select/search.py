@@ -40,9 +40,13 @@ class Replay:
     shipped: int  # the candidate that shipped
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """One search over one dataset. `errands` are jobs that follow a candidate that finished (a baseline becomes a bundle), by its number."""
+    """One search over one dataset, to `run` once.
+
+    `baselines` is how many candidates at the front always run; `errands` are jobs that follow a candidate that finished (a
+    baseline becomes a bundle), by the candidate's number.
+    """
 
     plan: Plan
     dataset: Dataset
@@ -147,7 +151,7 @@ class Search:
             "folder": str(folder),
             "number": number,
             "learner": choice.name,
-            "settings": choice.settings,
+            "settings": choice.settings or {},
             "metric": self.plan.metric,
             "seed": self.plan.seed,
             "threads": self.plan.threads,
@@ -189,7 +193,7 @@ class Search:
 
     def _named(self, number: int) -> dict[str, Any]:
         choice = self.plan.learners[number]
-        return {"number": number, "learner": choice.name, "settings": choice.settings, "baseline": number < self.baselines}
+        return {"number": number, "learner": choice.name, "settings": choice.settings or {}, "baseline": number < self.baselines}
 
     def _best(self, outcomes: dict[int, Outcome]) -> Outcome | None:
         done = [outcome for outcome in outcomes.values() if outcome.status == "done"]
@@ -199,19 +203,3 @@ class Search:
         if outcome.fit_seconds is not None:
             forecast.learn(outcome.learner, learner_class(outcome.learner).card, outcome.fit_seconds)
 
-
-def search(
-    plan: Plan,
-    dataset: Dataset,
-    log: Log,
-    engine: Engine,
-    *,
-    timer: Timer,
-    watcher: Watcher,
-    baselines: int,
-    errands: dict[int, Job],
-    errand_ended: Callable[[JobOutcome], None],
-    replay: Replay | None = None,
-) -> list[Outcome]:
-    """Try the plan's candidates in order; see `Search`."""
-    return Search(plan, dataset, log, engine, timer, watcher, baselines, errands, errand_ended, replay).run()

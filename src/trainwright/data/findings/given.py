@@ -40,9 +40,10 @@ def rows_on_both_sides(subject: Subject) -> Iterable[Found]:
     part = shared / len(sealed)
     shown = ", ".join(str(row) for row in subject.sealed[both][:5].tolist())
     tail = "; they are the commonest kinds of rows, so most of them may agree by chance" if by_chance else ""
+    stand = "stands" if shared == 1 else "stand"
     yield Found(
         where=f"rows {shown}{', …' if shared > 5 else ''}",
-        what=f"{shared:,} of {count(len(sealed), 'sealed row')} ({share(part)}) {'stands' if shared == 1 else 'stand'} among the open rows as well, features and target alike{tail}",
+        what=f"{shared:,} of {count(len(sealed), 'sealed row')} ({share(part)}) {stand} among the open rows as well, features and target alike{tail}",
         fix="take them out of one of the two sides, or let us draw the split: --split random (and no --test)",
         figures={"shared": shared, "sealed": len(sealed), "share": figure(part), "rows": subject.sealed[both][:100].tolist(), "by_chance": by_chance},
         blocking=part >= BLOCK_ROWS and shared >= 2 and not by_chance,
@@ -92,7 +93,8 @@ def groups_on_both_sides(subject: Subject) -> Iterable[Found]:
             yield Found(
                 where=name,
                 what=f"{count(groups, 'group has/groups have')} rows on both sides of the given split, by '{name}'; "
-                f"{int(both.sum()):,} of {count(len(subject.sealed), 'sealed row')} ({share(float(both.sum()), len(subject.sealed))}) belong to such groups",
+                f"{int(both.sum()):,} of {count(len(subject.sealed), 'sealed row')} "
+                f"({share(float(both.sum()), len(subject.sealed))}) belong to such groups",
                 fix=f"--split group:{name} keeps each group on one side",
                 figures={"column": name, "groups": groups, "rows": int(both.sum()), "sealed": len(subject.sealed)},
             )
@@ -116,7 +118,8 @@ def shift(subject: Subject) -> Iterable[Found]:
     by_time = subject.dataset.splits.how.startswith("time")
     yield Found(
         where=names(ranked),
-        what=f"{len(ranked):,} of {count(len(asked), 'feature')} {'differs' if len(ranked) == 1 else 'differ'} between open and sealed rows; the distances (0 none, 1 no overlap) begin with "
+        what=f"{len(ranked):,} of {count(len(asked), 'feature')} {'differs' if len(ranked) == 1 else 'differ'} "
+        "between open and sealed rows; the distances (0 none, 1 no overlap) begin with "
         + ", ".join(f"{name} {moved[name]:.2f}" for name in ranked[:5]),
         fix="time moved them: look at the score by period, and retrain often"
         if by_time

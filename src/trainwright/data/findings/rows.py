@@ -33,7 +33,8 @@ def duplicates(subject: Subject) -> Iterable[Found]:
     shown = ", ".join(str(row) for row in rows[:5].tolist())
     yield Found(
         where=f"rows {shown}{', …' if extra > 5 else ''}",
-        what=f"{extra:,} of {len(subject.open):,} rows ({share(extra, len(subject.open))}) {'repeats' if extra == 1 else 'repeat'} another row exactly, "
+        what=f"{extra:,} of {len(subject.open):,} rows ({share(extra, len(subject.open))}) "
+        f"{'repeats' if extra == 1 else 'repeat'} another row exactly, "
         f"in {count(int((counts > 1).sum()), 'set')} of equal rows"
         + ("; they are the commonest kinds of rows, so most may agree by chance" if by_chance else ""),
         fix="remove the copies from the file unless they are different cases; otherwise copies may stand in training and test at once",

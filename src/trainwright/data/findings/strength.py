@@ -13,8 +13,8 @@ Support  what keeps an identifier, a tiny group or a lucky small table from coun
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,17 +61,17 @@ def _strengths(subject: Subject) -> dict[str, Strength]:
     if len(rows) < LEAST_ROWS or (target == target[0]).all():
         return dict.fromkeys(subject.features, NONE)
     half: Flags = rng_for(subject.seed, "findings", "halves").permutation(len(rows)) % 2 == 0
-    result = {}
-    for name in subject.features:
-        column = subject.column(name, rows)
-        if subject.is_classes:
-            result[name] = with_gaps(column, lambda c, keep: of_classes(c, target[keep].astype(np.int32), half[keep]))
-        else:
-            result[name] = with_gaps(column, lambda c, keep: of_numbers(c, target[keep], half[keep]))
-    return result
+    numbers = None if subject.is_classes else Numbers.of(target, half)
+
+    def judge(column: Column, keep: Rows) -> Strength:
+        if numbers is None:
+            return of_classes(column, target[keep].astype(np.int32), half[keep])
+        return of_numbers(column, numbers if len(keep) == len(target) else Numbers.of(target[keep], half[keep]))
+
+    return {name: with_gaps(subject.column(name, rows), judge) for name in subject.features}
 
 
-def with_gaps(column: Column, judge: Any) -> Strength:
+def with_gaps(column: Column, judge: Callable[[Column, Rows], Strength]) -> Strength:
     """Judge with missing as a value of its own, and once more on the rows that have a value: the better of the two."""
     everything: Rows = np.arange(len(column), dtype=np.int64)
     missing = missing_of(column)
@@ -171,32 +171,45 @@ def _intervals(column: Floats, target: Codes, classes: int) -> tuple[Floats, Cod
 # --- numbers ---------------------------------------------------------------------------------------------------------------------
 
 
-def of_numbers(column: Column, target: Floats, half: Flags) -> Strength:
+@dataclass(frozen=True, slots=True, eq=False)
+class Numbers:
+    """A target of numbers, with what all columns are judged by. Arrays are (rows,)."""
+
+    target: Floats
+    half: Flags
+    close: float  # how far a prediction may be off; 0 when nothing varies
+    unusual: Flags  # rows that a guess of the commonest target gets wrong
+    ranks: Floats  # from -1 to 1; equal targets in the order of the rows
+    clipped: Floats  # centred, with the outermost 0.1 % of each side taken in so that they do not hide a rule
+
+    @classmethod
+    def of(cls, target: Floats, half: Flags) -> Numbers:
+        least, low, high, most = np.quantile(target, [0.001, 0.05, 0.95, 0.999])
+        present, counts = np.unique(target, return_counts=True)
+        clipped = np.clip(target, least, most)
+        close = CLOSE * float(high - low if high > low else target.max() - target.min())
+        return cls(target, half, close, target != present[counts.argmax()], ranks(target), clipped - clipped.mean())
+
+
+def of_numbers(column: Column, truth: Numbers) -> Strength:
     """The best of four rules: equal, a straight line, the same order, the median of each value."""
-    if len(target) < LEAST_ROWS:
-        return NONE
-    low, high = np.quantile(target, [0.05, 0.95])
-    close = CLOSE * float(high - low if high > low else target.max() - target.min())
-    present, counts = np.unique(target, return_counts=True)
-    unusual = target != present[counts.argmax()]  # rows that a guess of the commonest target gets wrong
-    if not close > 0 or unusual.sum() < 20:
+    target = truth.target
+    if len(target) < LEAST_ROWS or not truth.close > 0 or truth.unusual.sum() < 20:
         return NONE
     best = NONE
-    if not isinstance(column, Coded) and not np.isnan(column).any():
-        best = _by_number(column, target, half, close, unusual)
+    if not isinstance(column, Coded) and not np.isnan(column).any() and in_step(column, truth.ranks) > 0.8:
+        best = _by_number(column, truth)
     if best.blocks:
         return best
     values, size = codes_of(column)
-    if size < 2 or size > len(target) // 5:
-        return best
-    if explained(values, size, target) < max(0.9, best.skill):
-        return best  # too mixed for any rule by value: quick, and the rule is for nearly all rows to agree
-    guess = medians(values, size, target, half)
+    if size < 2 or size > len(target) // 5 or explained(values, size, truth.clipped) < max(0.9, best.skill):
+        return best  # the last: too mixed for any rule by value
+    guess = medians(values, size, target, truth.half)
     skill = _r2(target, guess)
     if skill <= best.skill:
         return best
-    hit = np.abs(guess - target) <= close
-    return Strength("each value has nearly always the same target", float(hit.mean()), skill, len(target), _decides(hit, unusual))
+    hit = np.abs(guess - target) <= truth.close
+    return Strength("each value has nearly always the same target", float(hit.mean()), skill, len(target), _decides(hit, truth.unusual))
 
 
 def _decides(hit: Flags, unusual: Flags) -> bool:
@@ -204,8 +217,9 @@ def _decides(hit: Flags, unusual: Flags) -> bool:
     return bool(hit.mean() >= RIGHT and hit[unusual].mean() >= SKILL)
 
 
-def _by_number(x: Floats, y: Floats, half: Flags, close: float, unusual: Flags) -> Strength:
+def _by_number(x: Floats, truth: Numbers) -> Strength:
     """The best rule for a number without gaps."""
+    y, half, close, unusual = truth.target, truth.half, truth.close, truth.unusual
     n = len(y)
     equal = np.abs(x - y) <= 1e-9 * np.maximum(np.abs(x), np.abs(y))
     if _decides(equal, unusual):
@@ -221,6 +235,19 @@ def _by_number(x: Floats, y: Floats, half: Flags, close: float, unusual: Flags) 
     if astray <= (1 - RIGHT) * n and astray <= (1 - SKILL) * unusual.sum():
         return Strength("it puts the rows in the order of the target, one to one", 1 - astray / n, max(skill, RIGHT), n, True)
     return Strength("a straight line of it", float(hit.mean()), skill, n, False)
+
+
+def ranks(values: Floats) -> Floats:
+    """(rows,) ranks from -1 to 1; equal values keep the order of the rows, so that equal columns have equal ranks."""
+    result = np.empty(len(values))
+    result[np.argsort(values, kind="stable")] = np.linspace(-1.0, 1.0, len(values))
+    return result
+
+
+def in_step(x: Floats, target_ranks: Floats) -> float:
+    """The rank correlation with a rising or a falling target, whichever is larger: a quick look before the rules for numbers."""
+    square = float(target_ranks @ target_ranks)
+    return max(float(ranks(x) @ target_ranks), float(ranks(-x) @ target_ranks)) / square
 
 
 def line(x: Floats, y: Floats) -> tuple[float, float]:
@@ -258,14 +285,11 @@ def out_of_order(x: Floats, y: Floats, close: float) -> int:
     return apart + min(int((steps < 0).sum()), int((steps > 0).sum()))
 
 
-def explained(values: Codes, size: int, target: Floats) -> float:
-    """The share of the target's variance between values, with a few far rows taken in so that they do not hide a rule."""
-    low, high = np.quantile(target, [0.001, 0.999])
-    y = np.clip(target, low, high)
-    y = y - y.mean()
+def explained(values: Codes, size: int, centred: Floats) -> float:
+    """The share of a centred target's variance that lies between values, in sample."""
     counts = np.maximum(np.bincount(values, minlength=size), 1)
-    total = float((y * y).sum())
-    return float((np.bincount(values, weights=y, minlength=size) ** 2 / counts).sum()) / total if total > 0 else 0.0
+    total = float(centred @ centred)
+    return float((np.bincount(values, weights=centred, minlength=size) ** 2 / counts).sum()) / total if total > 0 else 0.0
 
 
 def medians(values: Codes, size: int, target: Floats, half: Flags) -> Floats:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from trainwright.data.cells import type_series
 from trainwright.data.dataset import Described, Role, Source, Table
-from trainwright.data.describe import Asked, describe, describe_one, unfit
+from trainwright.data.describe import Asked, describe, describe_one, has_no_typed_form, unfit
 from trainwright.data.infer import Inferred
 from trainwright.data.sources.delimited import check_names, read_delimited, scan, text_of
 from trainwright.data.sources.frames import frame_from, read_parquet
@@ -36,9 +36,12 @@ if TYPE_CHECKING:
     import polars as pl
 
 NOT_YET: Final[Mapping[str, str]] = {
-    ".xlsx": "Excel", ".xls": "Excel", ".xlsm": "Excel", ".ods": "OpenDocument", ".json": "JSON", ".jsonl": "JSON lines", ".ndjson": "JSON lines", ".feather": "Feather",
-    ".arrow": "Arrow", ".ipc": "Arrow", ".orc": "ORC", ".avro": "Avro", ".db": "SQLite", ".sqlite": "SQLite", ".sqlite3": "SQLite", ".dta": "Stata", ".sav": "SPSS",
-    ".sas7bdat": "SAS", ".rds": "R", ".rdata": "R", ".pkl": "pickle", ".pickle": "pickle", ".h5": "HDF5", ".hdf5": "HDF5", ".mat": "MATLAB", ".npy": "numpy", ".npz": "numpy",
+    ".xlsx": "Excel", ".xls": "Excel", ".xlsm": "Excel", ".ods": "OpenDocument", ".json": "JSON", ".jsonl": "JSON lines", ".ndjson": "JSON lines",
+    ".feather": "Feather",
+    ".arrow": "Arrow", ".ipc": "Arrow", ".orc": "ORC", ".avro": "Avro", ".db": "SQLite", ".sqlite": "SQLite", ".sqlite3": "SQLite", ".dta": "Stata",
+    ".sav": "SPSS",
+    ".sas7bdat": "SAS", ".rds": "R", ".rdata": "R", ".pkl": "pickle", ".pickle": "pickle", ".h5": "HDF5", ".hdf5": "HDF5", ".mat": "MATLAB",
+    ".npy": "numpy", ".npz": "numpy",
 }  # fmt: skip
 
 
@@ -90,7 +93,13 @@ def no_column(name: str, path: str, names: Sequence[str], *, role: str | None = 
     near = nearest(name, names)
     why = {"target": "it is the target: without it there is nothing to learn", None: "a kind was given for it"}.get(role, f"it was named as {role}")
     listing = f"`trainwright check {shlex.quote(path)}` lists them all" if path != "frame" else ""
-    return SourceError("TW021", f"there is no column {name!r}", where=f"{path}, {len(names)} columns", why=why, fix=" ".join([f"did you mean {near!r}?" if near else "", listing]).strip())
+    return SourceError(
+        "TW021",
+        f"there is no column {name!r}",
+        where=f"{path}, {len(names)} columns",
+        why=why,
+        fix=" ".join([f"did you mean {near!r}?" if near else "", listing]).strip(),
+    )
 
 
 def line_of(source: Source, row: int) -> int | None:
@@ -135,7 +144,13 @@ def _open_frame(source: object) -> Opened:
     notes: list[str] = []
     frame = frame.rename(dict(zip(frame.columns, check_names([name.strip() for name in frame.columns], "the frame", notes), strict=True)))
     if not frame.height or not frame.width:
-        raise SourceError("TW024", "the frame has no rows" if frame.width else "the frame has no columns", where="the frame", why="without rows there is nothing to learn", fix="give a frame with rows")
+        raise SourceError(
+            "TW024",
+            "the frame has no rows" if frame.width else "the frame has no columns",
+            where="the frame",
+            why="without rows there is nothing to learn",
+            fix="give a frame with rows",
+        )
     return Opened(frame, "frame", "frame", None, {"from": type(source).__module__.partition(".")[0]}, tuple(notes))
 
 
@@ -144,14 +159,26 @@ def _open_path(source: str | Path) -> Opened:
     path = Path(source)
     if "://" in name or path.suffix.lower() in NOT_YET:
         what = NOT_YET.get(path.suffix.lower(), "a URL")
-        raise SourceError("TW031", f"{what} is not read yet", where=name.rpartition("@")[2], why="today's sources are CSV and TSV files, Parquet, and frames in Python", fix="save the table as CSV or Parquet")
+        raise SourceError(
+            "TW031",
+            f"{what} is not read yet",
+            where=name.rpartition("@")[2],
+            why="today's sources are CSV and TSV files, Parquet, and frames in Python",
+            fix="save the table as CSV or Parquet",
+        )
     with _reading(path):
         if not path.exists():
             raise _no_file(path)
         if path.is_dir():
             return _open_folder(path)
         if not path.is_file():
-            raise SourceError("TW022", "this is not a file", where=name, why="a table is read more than once, so a pipe or device will not do", fix="save it as a file first")
+            raise SourceError(
+                "TW022",
+                "this is not a file",
+                where=name,
+                why="a table is read more than once, so a pipe or device will not do",
+                fix="save it as a file first",
+            )
         with path.open("rb") as file:
             head = file.read(4)
         if head == b"PAR1" or path.suffix.lower() in (".parquet", ".pq"):
@@ -191,10 +218,22 @@ def _reading(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = os.strerror(error.errno).lower() if error.errno else "it cannot be read"
         if error.errno in (errno.EACCES, errno.EPERM):
-            raise MachineError("TW091", f"no permission to read {path}", where=str(path), why="the table is the source of everything", fix=f"chmod +r {shlex.quote(str(path))}, or run as its owner") from error
+            raise MachineError(
+                "TW091",
+                f"no permission to read {path}",
+                where=str(path),
+                why="the table is the source of everything",
+                fix=f"chmod +r {shlex.quote(str(path))}, or run as its owner",
+            ) from error
         if error.errno in (errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP):
             raise _no_file(path) from None
-        raise MachineError("TW092", f"could not read {path}: {reason}", where=str(path), why="the table is the source of everything", fix="look at the disk or the network drive, then try again") from error
+        raise MachineError(
+            "TW092",
+            f"could not read {path}: {reason}",
+            where=str(path),
+            why="the table is the source of everything",
+            fix="look at the disk or the network drive, then try again",
+        ) from error
 
 
 def _no_file(path: Path) -> SourceError:
@@ -204,7 +243,13 @@ def _no_file(path: Path) -> SourceError:
     except OSError:
         near = None
     why = "the folder is there, the file is not" if folder.is_dir() else f"the folder {str(folder)!r} is not there either"
-    return SourceError("TW020", f"there is no file {path.name!r}", where=str(path), why=why, fix=f"did you mean {str(folder / near)!r}?" if near else "check the path; a relative one starts in the current folder")
+    return SourceError(
+        "TW020",
+        f"there is no file {path.name!r}",
+        where=str(path),
+        why=why,
+        fix=f"did you mean {str(folder / near)!r}?" if near else "check the path; a relative one starts in the current folder",
+    )
 
 
 # ── columns ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -212,7 +257,7 @@ def _no_file(path: Path) -> SourceError:
 
 def _without_nested(frame: pl.DataFrame, roles: Mapping[str, Role], notes: list[str]) -> pl.DataFrame:
     """Columns of lists, structures or bytes that were set aside are left out at once: they have no typed form."""
-    nested = [name for name in frame.columns if roles.get(name) == "set aside" and (frame[name].dtype.is_nested() or str(frame[name].dtype) in ("Binary", "Object", "Time") or frame[name].dtype.is_temporal() and str(frame[name].dtype).startswith("Duration"))]
+    nested = [name for name in frame.columns if roles.get(name) == "set aside" and has_no_typed_form(frame[name].dtype)]
     if nested:
         notes.append(f"left out, since they hold no plain values: {', '.join(map(repr, nested))}")
     return frame.drop(nested) if nested else frame
@@ -227,8 +272,10 @@ def _as_before(frame: pl.DataFrame, like: Sequence[ColumnSchema], asked: Asked, 
     if lacking:
         near = nearest(lacking[0], [name for name in frame.columns if name not in wanted])
         raise SourceError(
-            "TW039", f"there is no column {lacking[0]!r}" + (f", nor {len(lacking) - 1} others" if len(lacking) > 1 else ""), where=f"{asked.path}, {frame.width} columns",
-            why="the earlier table has it, and the two must have the same columns", fix=f"did you mean {near!r}? rename it" if near else "add it; leave its cells empty where the value is not known",
+            "TW039", f"there is no column {lacking[0]!r}" + (f", nor {len(lacking) - 1} others" if len(lacking) > 1 else ""),
+            where=f"{asked.path}, {frame.width} columns",
+            why="the earlier table has it, and the two must have the same columns",
+            fix=f"did you mean {near!r}? rename it" if near else "add it; leave its cells empty where the value is not known",
         )  # fmt: skip
     for schema in like:
         cells = type_series(frame[schema.name], schema)

@@ -51,7 +51,9 @@ def unpack(data: bytes, path: str) -> tuple[bytes, bool]:
                 raise zlib.error("cut off")
             data = unpacker.unused_data.lstrip(b"\0")
     except zlib.error as error:
-        raise SourceError("TW035", "the gzip file is damaged or cut off", where=path, why="only a part of the rows could be read", fix="copy or download it again") from error
+        raise SourceError(
+            "TW035", "the gzip file is damaged or cut off", where=path, why="only a part of the rows could be read", fix="copy or download it again"
+        ) from error
     return b"".join(parts), True
 
 
@@ -61,7 +63,13 @@ def text_of(raw: bytes, path: str) -> tuple[bytes, Dialect]:
     refuse_magic(data, path)
     data, encoding, bom = to_utf8(data, path)
     if not data.strip():
-        raise SourceError("TW023", "the file is empty", where=path, why="without rows there is nothing to learn", fix="was the export finished? give a file with a header and rows")
+        raise SourceError(
+            "TW023",
+            "the file is empty",
+            where=path,
+            why="without rows there is nothing to learn",
+            fix="was the export finished? give a file with a header and rows",
+        )
     dialect = sniff(data, encoding, bom)
     return (data.split(b"\n", 1)[1] if dialect.skipped else data), dialect
 
@@ -125,9 +133,16 @@ def read_delimited(raw: bytes, path: str) -> Text:
     names = _names(data, dialect, frame.width, path, notes)
     frame.columns = names
     if not frame.height:
-        raise SourceError("TW024", "the file has a header and no rows", where=path, why="without rows there is nothing to learn", fix="was the export finished? give a file with rows")
+        raise SourceError(
+            "TW024",
+            "the file has a header and no rows",
+            where=path,
+            why="without rows there is nothing to learn",
+            fix="was the export finished? give a file with rows",
+        )
     details: dict[str, Any] = {
-        "delimiter": "none" if dialect.delimiter == SINGLE else dialect.delimiter, "encoding": dialect.encoding, "quote": dialect.quote, "header": dialect.header,
+        "delimiter": "none" if dialect.delimiter == SINGLE else dialect.delimiter, "encoding": dialect.encoding, "quote": dialect.quote,
+        "header": dialect.header,
         "first_line": 1 + dialect.skipped + dialect.header, "straight": not empty and bool((np.diff(found.lines) == 1).all()),
     }  # fmt: skip
     return Text(frame, dialect, tuple(_told(dialect) + notes), details)
@@ -189,10 +204,13 @@ def _by_csv(data: bytes, dialect: Dialect, path: str, found: Scan) -> pl.DataFra
     if not found.closed and last.count("\n") > 1 and len(records) > 1:
         raise SourceError(
             "TW037", f"a quotation mark that opens a cell on line {lines[-1]} is never closed", where=f"{path}:{lines[-1]}",
-            why=f"{last.count(chr(10)):,} lines would become one cell", fix=f"close the quote, or double it ({dialect.quote * 2}) where it is part of the text",
+            why=f"{last.count(chr(10)):,} lines would become one cell",
+            fix=f"close the quote, or double it ({dialect.quote * 2}) where it is part of the text",
         )  # fmt: skip
     if wrong:
-        shown = "; ".join(f"line {line} has {count}" for line, count in wrong[:3]) + (f"; and {len(wrong) - 3:,} more lines" if len(wrong) > 3 else "")
+        shown = "; ".join(f"line {line} has {count}" for line, count in wrong[:3]) + (
+            f"; and {len(wrong) - 3:,} more lines" if len(wrong) > 3 else ""
+        )
         raise SourceError(
             "TW025", f"the rows are ragged: the first line has {width} fields, {shown}", where=f"{path}:{wrong[0][0]}",
             why="cells would slip into the wrong column", fix="quote cells that contain the delimiter, or fill the short rows",
@@ -218,11 +236,18 @@ def check_names(names: list[str], where: str, notes: list[str]) -> list[str]:
         notes.append("the first column has no name: taken as row numbers, called 'Unnamed: 0'")
     if empty := [at for at, name in enumerate(names, start=1) if not name]:
         places = ", ".join(map(str, empty[:5])) + (f" and {len(empty) - 5} more" if len(empty) > 5 else "")
-        raise SourceError("TW029", f"columns without a name: number {places}", where=where, why="a column is known by its name, here and when the model serves", fix="name them in the first line")
+        raise SourceError(
+            "TW029",
+            f"columns without a name: number {places}",
+            where=where,
+            why="a column is known by its name, here and when the model serves",
+            fix="name them in the first line",
+        )
     if repeated := [name for name, count in Counter(names).items() if count > 1]:
         places = ", ".join(str(at) for at, name in enumerate(names, start=1) if name == repeated[0])
         raise SourceError(
-            "TW028", f"the column name {repeated[0]!r} stands {names.count(repeated[0])} times" + (f", and {len(repeated) - 1} more names repeat" if len(repeated) > 1 else ""),
+            "TW028",
+            f"the column name {repeated[0]!r} stands {names.count(repeated[0])} times" + (f", and {len(repeated) - 1} more names repeat" if len(repeated) > 1 else ""),
             where=f"{where}, columns {places}", why="which of them is meant cannot be known", fix="rename or remove all but one",
         )  # fmt: skip
     return names

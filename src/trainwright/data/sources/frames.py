@@ -87,7 +87,8 @@ def _series(name: str, raw: Any) -> pl.Series:
         return pl.Series(name, [word_of(value, plain) for value in values], dtype=pl.String)
     except ValueError:
         raise SourceError(
-            "TW036", f"column {name!r} holds lists or other things that are no single value", where=f"column {name!r}", why="a table has one plain value in each cell",
+            "TW036", f"column {name!r} holds lists or other things that are no single value", where=f"column {name!r}",
+            why="a table has one plain value in each cell",
             fix="turn it into numbers or text, or leave it out",
         ) from None  # fmt: skip
 
@@ -102,7 +103,9 @@ def _from_dicts(rows: Sequence[Any]) -> pl.DataFrame:
 
     for at, row in enumerate(rows):
         if not isinstance(row, Mapping):
-            raise SourceError("TW036", f"item {at} of the list is no dict", where="the source", why="each row needs its columns' names", fix="give a list of dicts")
+            raise SourceError(
+                "TW036", f"item {at} of the list is no dict", where="the source", why="each row needs its columns' names", fix="give a list of dicts"
+            )
     names = dict.fromkeys(name for row in rows for name in row)
     return pl.DataFrame([_series(str(name), [row.get(name) for row in rows]) for name in names])
 
@@ -116,16 +119,32 @@ def read_parquet(paths: Sequence[Path], path: str) -> pl.DataFrame:
         with file.open("rb") as opened:
             head = opened.read(4)
         if head != b"PAR1":
-            raise SourceError("TW030", "this is not a Parquet file", where=str(file), why="its first bytes are not PAR1", fix="give the file its right ending: a CSV file may have any other name")
+            raise SourceError(
+                "TW030",
+                "this is not a Parquet file",
+                where=str(file),
+                why="its first bytes are not PAR1",
+                fix="give the file its right ending: a CSV file may have any other name",
+            )
         try:
             frames.append(pl.read_parquet(file, hive_partitioning=False))
         except (pl.exceptions.PolarsError, OSError) as error:
-            raise SourceError("TW030", "the Parquet file is broken", where=str(file), why="its index or a part of it cannot be read", fix="copy or write it again") from error
+            raise SourceError(
+                "TW030", "the Parquet file is broken", where=str(file), why="its index or a part of it cannot be read", fix="copy or write it again"
+            ) from error
     for file, frame in zip(paths, frames, strict=True):
         if frame.columns != frames[0].columns:
             differing = sorted(set(frame.columns) ^ set(frames[0].columns)) or ["their order"]
-            raise SourceError("TW038", f"the files do not have the same columns: {', '.join(differing[:5])}", where=f"{file}, and {paths[0].name}", why="they are to be one table", fix="give them one schema")
+            raise SourceError(
+                "TW038",
+                f"the files do not have the same columns: {', '.join(differing[:5])}",
+                where=f"{file}, and {paths[0].name}",
+                why="they are to be one table",
+                fix="give them one schema",
+            )
     try:
         return pl.concat(frames, how="vertical_relaxed") if len(frames) > 1 else frames[0]
     except pl.exceptions.PolarsError as error:
-        raise SourceError("TW038", "a column has different types in the files", where=path, why="they are to be one table", fix="give them one schema") from error
+        raise SourceError(
+            "TW038", "a column has different types in the files", where=path, why="they are to be one table", fix="give them one schema"
+        ) from error

@@ -23,11 +23,13 @@ from trainwright.runtime.schema import ColumnSchema
 
 MAGIC: Final[tuple[tuple[bytes, str], ...]] = (
     (b"\x89PNG", "a PNG image"), (b"\xff\xd8\xff", "a JPEG image"), (b"GIF8", "a GIF image"), (b"%PDF", "a PDF document"), (b"II*\0", "a TIFF image"),
-    (b"PK\x03\x04", "a zip archive or an Excel workbook"), (b"\xd0\xcf\x11\xe0", "an old Excel or Word document"), (b"SQLite format 3", "an SQLite database"),
+    (b"PK\x03\x04", "a zip archive or an Excel workbook"), (b"\xd0\xcf\x11\xe0", "an old Excel or Word document"),
+    (b"SQLite format 3", "an SQLite database"),
     (b"RIFF", "a sound or image file"), (b"OggS", "a sound file"), (b"fLaC", "a sound file"), (b"ID3", "a sound file"), (b"ARROW1", "an Arrow file"),
     (b"\x89HDF", "an HDF5 file"), (b"BZh", "a bzip2 archive"), (b"\xfd7zXZ", "an xz archive"), (b"\x28\xb5\x2f\xfd", "a Zstandard archive"),
     (b"7z\xbc\xaf", "a 7z archive"), (b"\x7fELF", "a program"), (b"\x80\x02", "a Python pickle"), (b"\x80\x03", "a Python pickle"),
-    (b"\x80\x04\x95", "a Python pickle"), (b"\x80\x05\x95", "a Python pickle"), (b"\x93NUMPY", "a numpy array"), (b"Obj\x01", "an Avro file"), (b"ORC", "an ORC file"),
+    (b"\x80\x04\x95", "a Python pickle"), (b"\x80\x05\x95", "a Python pickle"), (b"\x93NUMPY", "a numpy array"), (b"Obj\x01", "an Avro file"),
+    (b"ORC", "an ORC file"),
 )  # fmt: skip
 DELIMITERS: Final = (",", "\t", ";", "|", ":", " ")
 SINGLE: Final = "\x1f"  # stands for "no delimiter": the file has one column
@@ -57,7 +59,13 @@ def refuse_magic(data: bytes, path: str) -> None:
                 fix="give a CSV or Parquet file; from Excel: save as CSV",
             )  # fmt: skip
     if re.match(rb"\s*<(!doctype html|html|\?xml)", data[:200].lower()):
-        raise SourceError("TW027", "this is a web page or XML, not a table", where=path, why="its first bytes say so", fix="was a login page downloaded in the place of the file?")
+        raise SourceError(
+            "TW027",
+            "this is a web page or XML, not a table",
+            where=path,
+            why="its first bytes say so",
+            fix="was a login page downloaded in the place of the file?",
+        )
 
 
 def to_utf8(data: bytes, path: str) -> tuple[bytes, str, bool]:
@@ -65,10 +73,16 @@ def to_utf8(data: bytes, path: str) -> tuple[bytes, str, bool]:
 
     Raises SourceError TW026 for NUL bytes (in what is not UTF-16 or UTF-32), TW035 for damaged text.
     """
-    for mark, encoding in ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
+    for mark, encoding in (
+        (b"\xef\xbb\xbf", "utf-8"),
+        (b"\xff\xfe\0\0", "utf-32"),
+        (b"\0\0\xfe\xff", "utf-32"),
+        (b"\xff\xfe", "utf-16"),
+        (b"\xfe\xff", "utf-16"),
+    ):
         if data.startswith(mark):
-            text = data[3:] if encoding == "utf-8" else _decoded(data, encoding, path).encode()
-            return _lines(_no_nul(text, path)), encoding, True
+            unmarked = _decoded(data, "utf-8-sig" if encoding == "utf-8" else encoding, path).encode()
+            return _lines(_no_nul(unmarked, path)), encoding, True
     head = data[:4096]
     if b"\0" in head:  # UTF-16 without a mark: every second byte of Latin letters is 0
         odd, even = head[1::2].count(0), head[::2].count(0)
@@ -91,7 +105,13 @@ def _decoded(data: bytes, encoding: str, path: str) -> str:
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
-        raise SourceError("TW035", f"the text is damaged: not {encoding} from byte {error.start} on", where=path, why="the file begins as such text", fix="write or copy the file again") from None
+        raise SourceError(
+            "TW035",
+            f"the text is damaged: not {encoding} from byte {error.start} on",
+            where=path,
+            why="the file begins as such text",
+            fix="write or copy the file again",
+        ) from None
 
 
 def _no_nul(data: bytes, path: str) -> bytes:
