@@ -43,7 +43,6 @@ PRELOAD = (
     "sklearn.ensemble",
     "sklearn.tree",
     "lightgbm",
-    "onnxruntime",
     "trainwright.select.candidate",
     "trainwright.bundle.ship",
     "trainwright.learners.graphs",

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import small_bundles as small
 from onnx import ModelProto
 
+import small_bundles as small
 from trainwright import runtime
 from trainwright.bundle import add_evidence, verify, write_bundle, write_zip
 from trainwright.errors import BadInput, BundleError, CheckFailed
@@ -58,7 +58,9 @@ def test_equal_models_give_equal_bytes(tmp_path: Path):
         small.make(tmp_path / name, "multiclass", "trees")
         add_evidence(tmp_path / name, {"b": 1, "a": 2}, "# card\n")
         write_zip(tmp_path / name, tmp_path / f"{name}.zip")
-    assert {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()} == {path.name: path.read_bytes() for path in (tmp_path / "b").iterdir()}
+    assert {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()} == {
+        path.name: path.read_bytes() for path in (tmp_path / "b").iterdir()
+    }
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
 
 

@@ -251,7 +251,7 @@ def test_early_folds_of_one_class_are_left_out_and_said():
 def test_rows_that_cannot_be_split_are_refused(m):
     with pytest.raises(SourceError) as caught:
         draw(m, "…")
-    assert caught.value.code == "TW034"
+    assert caught.value.code == "TW019"
 
 
 def test_a_rare_class_is_spread_and_trained_on_in_every_fold():
@@ -312,7 +312,7 @@ def test_the_clock_reads_numbers_and_ordered_words_and_refuses_others():
     made = table({"n": np.arange(4.0), "o": words, "c": words}, kinds={"o": "ordered"}, o={"order": ("April", "May", "June")})
     assert clock(made, "n").tolist() == [0, 1, 2, 3]
     np.testing.assert_array_equal(clock(made, "o"), [1, np.nan, 0, 2])
-    with pytest.raises(SourceError, match="TW036"):
+    with pytest.raises(SourceError, match="TW034"):
         clock(made, "c")
 
 

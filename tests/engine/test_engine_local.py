@@ -252,13 +252,11 @@ def test_a_module_that_starts_a_thread_is_left_out(job: Make) -> None:
         assert "ModuleNotFoundError" in engine.left_out["no_such_module_here"]
 
 
-def test_opening_does_not_wait_for_the_preload(job: Make) -> None:
-    before = time.monotonic()
+def test_neither_opening_nor_closing_waits_for_the_preload() -> None:
     with LocalEngine(1, preload=("sklearn.ensemble",)) as engine:
-        opened = time.monotonic() - before
-        assert engine.server is None
-        assert opened < 0.25
-    assert time.monotonic() - before < 0.75  # and neither does closing
+        assert engine.running == ()
+        assert engine.server is None  # not ready yet
+    assert engine._process.returncode == -signal.SIGKILL  # in the middle of it
 
 
 def test_a_start_from_the_preloaded_server_is_quick(engine: LocalEngine, job: Make) -> None:
@@ -266,7 +264,7 @@ def test_a_start_from_the_preloaded_server_is_quick(engine: LocalEngine, job: Ma
     for _ in range(9):
         outcome = one(engine, job("now"))
         delays.append(outcome.value - outcome.started_at)
-    assert np.median(delays) < 0.1  # 0.03 on a quiet machine: benchmarks/worker_start.py
+    assert np.median(delays) < 0.3  # importing anew takes seconds; at most 0.03 on a quiet machine: benchmarks/worker_start.py
 
 
 @linux
@@ -301,7 +299,7 @@ def test_no_interpreter_is_our_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/no/such/python")
     with pytest.raises(MachineError) as caught:
         LocalEngine(1)
-    assert caught.value.code == "TW094"
+    assert (caught.value.code, caught.value.where) == ("TW094", "/no/such/python")
 
 
 @linux

@@ -11,9 +11,9 @@ from sklearn import metrics as sk
 from statsmodels.discrete.discrete_model import Logit
 from statsmodels.stats.proportion import proportion_confint
 
-from trainwright.evidence.curves import FEW, POINTS, curves, equal_bins, logistic_fit, wilson
+from trainwright.evidence.bins import FEW, equal_bins, round_edges
+from trainwright.evidence.curves import POINTS, curves, logistic_fit, wilson
 from trainwright.evidence.judged import Judge, truth_of
-from trainwright.evidence.residuals import round_edges
 from trainwright.tasks import TASKS
 
 

@@ -47,3 +47,13 @@ def test_worse_and_unmeasured_are_said(rng):
     p = np.array([[0.3, 0.7]] * 20)
     none = measure(TASKS["binary"], np.ones(20), p, baselines={"tabular/dummy": p}, metric="roc_auc", seed=0)
     assert any("could not be measured: all rows that were measured are of one class" in s for s in words(none))
+
+
+def test_a_gain_is_claimed_only_when_the_interval_excludes_none(rng):
+    y = rng.normal(size=60)
+    found = measure(TASKS["regression"], y, 0.5 * y[:, None], baselines={"tabular/linear": 0.4 * y[:, None]}, metric="rmse", seed=0)
+    difference = found["baselines"]["tabular/linear"]["difference"]
+    assert "is better than a simple linear model" in words(found)[1]
+    difference["low"] = -0.0123
+    assert "not shown to be better" in words(found)[1]
+    assert "−0.0123 to " in words(found)[1]

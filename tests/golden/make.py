@@ -14,7 +14,6 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from small_bundles import CLASSES, make, rows  # noqa: E402
-
 from trainwright.bundle.write import add_evidence, write_zip  # noqa: E402
 from trainwright.runtime.loader import FORMAT  # noqa: E402
 

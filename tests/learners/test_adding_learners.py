@@ -6,9 +6,11 @@ import sys
 
 import numpy as np
 import pytest
+from learner_tables import training
 
 from trainwright import learners
 from trainwright.errors import RequestError
+from trainwright.features.recipe import apply
 from trainwright.learners.interface import Budget, Training
 from trainwright.runtime.graph import run_steps
 
@@ -41,6 +43,75 @@ class Quantile:
 
 
 LEARNER = Quantile
+'''
+
+NETWORK = '''
+"""Softmax regression as a network of one layer, trained by the loop that trains every network."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from trainwright import loop
+from trainwright.learners import settings as check
+from trainwright.learners.interface import Budget, Card, Fitted, LogUniform, Space, Training
+from trainwright.learners.rows import in_turn
+from trainwright.runtime.steps import Linear, Link
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """Mean log loss of a linear layer and a softmax, and its gradient."""
+
+    matrix: Any  # (rows, features)
+    truth: Any  # (rows, classes), one-hot
+    better = "lower"
+
+    def start(self, rng):
+        return {"w": rng.normal(0, 0.01, (self.matrix.shape[1], self.truth.shape[1])), "b": np.zeros(self.truth.shape[1])}
+
+    def shares(self, weights, rows):
+        return Link(name="softmax").apply(self.matrix[rows] @ weights["w"] + weights["b"])
+
+    def loss_and_gradients(self, weights, rows, rng):
+        shares = self.shares(weights, rows)
+        error = (shares - self.truth[rows]) / len(rows)
+        return self._loss(shares, rows), {"w": self.matrix[rows].T @ error, "b": error.sum(axis=0)}
+
+    def judge(self, weights, rows):
+        return self._loss(self.shares(weights, rows), rows)
+
+    def _loss(self, shares, rows):
+        return float(-np.log((shares * self.truth[rows]).sum(axis=1)).mean())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    epochs: int = 60
+    rate: float = 0.05
+
+    card: ClassVar[Card] = Card(
+        title="one layer", tasks=("binary", "multiclass"), reads="scaled", explains="glass-box", how="one weight for each feature", stops_early=True
+    )
+    space: ClassVar[Space] = {"rate": LogUniform(1e-3, 1e-1)}
+
+    def __post_init__(self) -> None:
+        check.whole(1, 10_000, epochs=self.epochs)
+        check.number(1e-6, 10.0, rate=self.rate)
+
+    def fit(self, training: Training, budget: Budget, rng: np.random.Generator) -> Fitted:
+        parts = [training] if training.watch is None or budget.iterations else [training, training.watch]
+        matrix = np.concatenate([part.numbers for part in parts]).astype(np.float64)
+        truth = np.eye(training.classes)[np.concatenate([part.target for part in parts]).astype(int)]
+        first, rest = np.split(np.arange(len(matrix)), [len(training.numbers)])
+        settings = loop.LoopSettings(epochs=budget.iterations or self.epochs, rate=self.rate, patience=10)
+        trained = loop.fit(CrossEntropy(matrix, truth), first, settings, seed=int(rng.integers(2**31)), watch=rest if len(rest) else None)
+        steps = (Linear(weights=trained.weights["w"], offset=trained.weights["b"]), Link(name="softmax"))
+        return Fitted(predict=in_turn(steps), ship=lambda: steps, iterations=trained.epochs)
+
+
+LEARNER = Network
 '''
 
 BANDIT = '''
@@ -136,6 +207,23 @@ def test_ours_cannot_be_taken_over_and_broken_ones_are_named(install):
             learners.learner_class(name)
         assert error.value.code == "TW012"
         assert "added_bad" in error.value.where or "json" in error.value.where
+
+
+def test_a_learner_that_trains_an_objective_in_the_loop(install):
+    """It ends near the optimum that logistic regression finds by Newton's method, in as many epochs as the watched rows ask for."""
+    install("added_network", NETWORK, "added/network = added_network")
+    learner = learners.make("added/network", {"epochs": 80})
+    rows, prepared, fresh, _ = training("multiclass", learner.card.reads, 500, np.random.default_rng(2), watch=150)
+    fitted, again = (learner.fit(rows, Budget(), np.random.default_rng(0)) for _ in range(2))
+    matrix = apply(prepared.steps, fresh)
+    np.testing.assert_array_equal(fitted.predict(matrix), again.predict(matrix))
+    assert 1 <= fitted.iterations <= 80
+    truth = learners.make("tabular/logistic", {"strength": 1.0}).fit(rows, Budget(), np.random.default_rng(0)).predict(matrix)
+    assert np.abs(fitted.predict(matrix) - truth).mean() < 0.05
+    refit = learner.fit(rows, Budget(iterations=fitted.iterations), np.random.default_rng(0))
+    assert refit.iterations == fitted.iterations
+    served = run_steps([("linear", refit.ship()[0], ("features",)), ("model", refit.ship()[1], ("linear",))], {"features": matrix})["model"]
+    np.testing.assert_array_equal(served, refit.predict(matrix))
 
 
 def test_a_learner_of_an_environment(install):

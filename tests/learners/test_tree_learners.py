@@ -8,6 +8,7 @@ import pytest
 from sklearn import ensemble, tree
 
 from trainwright.errors import BundleError
+from trainwright.learners import graphs
 from trainwright.learners.graphs import floor32, lightgbm_nodes, tree_graph
 from trainwright.learners.interface import Budget, Feature, Training
 from trainwright.learners.tabular.extra_trees import ExtraTrees
@@ -113,6 +114,15 @@ def test_graphs_are_equal_bytes_and_say_nothing_more(rng):
     assert check(first).inputs == {"x": ("float32", (2,))}
 
 
+@pytest.mark.parametrize("together", [1, 40, 10**6])
+def test_several_ensembles_give_the_same_sum(rng, together, monkeypatch):
+    monkeypatch.setattr(graphs, "TOGETHER", together)
+    X = rng.normal(size=(300, 3)).astype(np.float32)
+    booster = lightgbm.train({"verbosity": -1, "num_leaves": 8, "num_threads": 1}, lightgbm.Dataset(X, X[:, 0] * X[:, 1]), 12)
+    assert onnx_of(booster, 3).graph.count(b"TreeEnsembleRegressor") == {1: 12, 40: 5, 10**6: 1}[together]
+    np.testing.assert_allclose(onnx_of(booster, 3).apply(X), raw(booster, X), atol=1e-6)
+
+
 def rows(rng, classes, count=400):
     X = rng.normal(size=(count, 6)).astype(np.float32)
     score = X[:, 0] + X[:, 1] * X[:, 2] + rng.normal(0, 0.3, count)
@@ -191,6 +201,19 @@ def test_lightgbm_equals_the_library_itself(rng, classes):
     assert again.iterations == fitted.iterations
     np.testing.assert_allclose(again.predict(X[500:]), expected, rtol=1e-12)
     assert [step.kind for step in again.ship()] == ["onnx", "link" if classes else "linear"]
+
+
+def test_lightgbm_that_finds_no_split_is_a_constant(rng):
+    X = rng.normal(size=(30, 2)).astype(np.float32)
+    part = Training(task="binary", numbers=X, target=np.arange(30.0) % 3 == 0, classes=2)
+    given = Training(task="binary", numbers=X, target=(np.arange(30) % 3 == 0) * 1.0, classes=2, watch=part)
+    fitted = LightGBM(min_data_in_leaf=100).fit(given, Budget(), rng)
+    np.testing.assert_allclose(fitted.predict(X), [[2 / 3, 1 / 3]] * 30, atol=1e-6)
+    value = X
+    for step in fitted.ship():
+        value = step.apply(value)
+    np.testing.assert_allclose(value, fitted.predict(X), atol=1e-6)
+    assert fitted.iterations == 1
 
 
 def test_lightgbm_threads_do_not_change_its_bytes(rng):

@@ -320,3 +320,46 @@ def test_no_rows_are_refused(made):
 def test_settings_that_make_no_sense_are_refused(wrong):
     with pytest.raises(RequestError, match="TW010"):
         LoopSettings(**wrong)
+
+
+@dataclass
+class Told:
+    """An objective whose gradient and judgement are told, and which notes what noise it is given."""
+
+    gradient: float = 0.0
+    score: float = 1.0
+    better = "lower"
+    noise: list[float] = field(default_factory=list)
+
+    def start(self, rng):
+        return {"w": np.zeros(1)}
+
+    def loss_and_gradients(self, weights, rows, rng):
+        self.noise.append(rng.random())
+        return 1.0, {"w": np.full(1, self.gradient)}
+
+    def judge(self, weights, rows):
+        return self.score
+
+
+def test_of_equal_epochs_the_first_is_best():
+    assert fit(Told(), ROWS, LoopSettings(epochs=9, patience=3), seed=0, watch=ROWS[:5]).epochs == 1
+
+
+def test_each_step_has_noise_of_its_own_that_follows_from_the_seed():
+    one, same_seed, other = Told(), Told(), Told()
+    for objective, seed in ((one, 0), (same_seed, 0), (other, 1)):
+        fit(objective, ROWS, LoopSettings(epochs=3), seed=seed)
+    assert len(set(one.noise + other.noise)) == 24
+    assert one.noise == same_seed.noise
+
+
+def test_weights_that_overflow_in_the_last_step_are_no_result():
+    settings = LoopSettings(epochs=1, batch=N, optimiser="sgd", rate=1e200, schedule="constant")
+    with pytest.raises(LearnerError, match="TW011"):
+        fit(Told(gradient=1e150), ROWS, settings, seed=0)
+
+
+def test_a_judgement_that_is_no_number_ends_it_too():
+    with pytest.raises(LearnerError, match="TW011"):
+        fit(Told(score=float("nan")), ROWS, LoopSettings(epochs=2), seed=0, watch=ROWS[:5])

@@ -56,7 +56,7 @@ def test_keys_that_are_numbers_are_text_in_one_order(tmp_path: Path) -> None:
     assert len(read_events(tmp_path / "events.jsonl")[0]) == 2
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(cut=st.integers(min_value=1), tail=st.binary(max_size=8).filter(lambda b: b"\n" not in b and b"\r" not in b))
 def test_a_torn_last_line_is_cut_off(tmp_path_factory: pytest.TempPathFactory, cut: int, tail: bytes) -> None:
     folder = tmp_path_factory.mktemp("torn")
@@ -72,7 +72,7 @@ def test_a_torn_last_line_is_cut_off(tmp_path_factory: pytest.TempPathFactory, c
     assert sound == path.stat().st_size
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @given(position=st.integers(min_value=0), value=st.integers(1, 255))
 @example(position=-1, value=32)  # the end of the line before the last
 def test_any_byte_changed_before_the_last_line_is_refused(tmp_path_factory: pytest.TempPathFactory, position: int, value: int) -> None:

@@ -14,8 +14,10 @@ from pathlib import Path
 import made_runs as made
 import pytest
 
-from trainwright.errors import SourceError
+from trainwright.errors import CheckFailed, RequestError
+from trainwright.record.log import Event
 from trainwright.report import numbers
+from trainwright.report.records import stages_of
 from trainwright.report.terminal import summary_lines
 from trainwright.report.write import write_report
 
@@ -256,12 +258,27 @@ def test_gaps_show_as_gaps(folders: dict[str, Path], tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_no_run_says_what_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"TW035.*plan\.yaml"):
+    with pytest.raises(RequestError, match=r"TW006.*plan\.yaml"):
         write_report(tmp_path)
     folder = made.regression(tmp_path / "cut")
     (folder / "evidence.json").write_text('{"metrics": ')
-    with pytest.raises(SourceError, match=r"TW035.*evidence\.json is not JSON"):
+    with pytest.raises(CheckFailed, match=r"TW083.*evidence\.json is not JSON"):
         write_report(folder)
+
+
+def test_time_is_told_by_stage_without_the_gap_between_sessions() -> None:
+    kinds = [
+        ("session", 0.0),
+        ("dataset", 2.0),
+        ("plan", 2.5),
+        ("candidate started", 2.6),
+        ("session", 500.0),
+        ("candidate ended", 503.0),
+        ("measured", 504.5),
+        ("ended", 510.0),
+    ]
+    events = [Event(i, kind, at, {}, "") for i, (kind, at) in enumerate(kinds)]
+    assert stages_of(events) == pytest.approx({"Reading and checking the data": 2.0, "Planning": 0.5, "Training candidates": 3.1, "Measuring": 1.5})
 
 
 def test_report_is_the_same_when_made_again(folders: dict[str, Path]) -> None:

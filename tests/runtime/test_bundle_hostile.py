@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import small_bundles as small
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+import small_bundles as small
 from trainwright import runtime
 from trainwright.bundle import add_evidence, write_zip
 from trainwright.errors import BundleError
@@ -104,7 +104,6 @@ DELETE = object()
 DEEP: Any = []
 for _ in range(40):
     DEEP = [DEEP]
-ENDLESS = ["a"] * 10
 
 MANIFESTS: dict[str, tuple[str, Change]] = {
     "no version": ("TW051", put("format", DELETE)),
@@ -389,7 +388,11 @@ def function(model: Any) -> None:
     model.functions.add(name="f", domain="own")
 
 
-EQ = ["BRANCH_EQ", *["LEAF"] * 7]
+def behind(model: Any) -> None:
+    model.graph.node[0].input[0] = "z"
+    model.graph.node.insert(0, helper.make_node("Relu", ["x"], ["z"]))
+
+
 GRAPHS: dict[str, bytes] = {
     "nothing": b"",
     "noise": bytes(range(256)),
@@ -420,7 +423,11 @@ GRAPHS: dict[str, bytes] = {
     "a child in another tree": tree(nodes_treeids=[0, 0, 0, 0, 2, 1, 1, 1]),
     "a tree in circles": tree(nodes_truenodeids=[1, 0, 0, 0, 0, 1, 0, 0]),
     "a node that leads to itself": tree(nodes_truenodeids=[1, 1, 0, 0, 0, 1, 0, 0]),
-    "circles apart from the root": tree(nodes_modes=["LEAF", "BRANCH_LEQ", "BRANCH_LEQ", "LEAF", "LEAF", "BRANCH_LEQ", "LEAF", "LEAF"], nodes_truenodeids=[0, 2, 1, 0, 0, 1, 0, 0], nodes_falsenodeids=[0, 3, 4, 0, 0, 2, 0, 0]),
+    "circles apart from the root": tree(
+        nodes_modes=["LEAF", "BRANCH_LEQ", "BRANCH_LEQ", "LEAF", "LEAF", "BRANCH_LEQ", "LEAF", "LEAF"],
+        nodes_truenodeids=[0, 2, 1, 0, 0, 1, 0, 0],
+        nodes_falsenodeids=[0, 3, 4, 0, 0, 2, 0, 0],
+    ),
     "a node twice": tree(nodes_nodeids=[0, 1, 2, 3, 3, 0, 1, 2]),
     "an unknown mode": tree(nodes_modes=["BRANCH_RANDOM", *["LEAF"] * 7]),
     "lists of other lengths": tree(nodes_values=[40.0]),
@@ -434,7 +441,7 @@ GRAPHS: dict[str, bytes] = {
     "an infinite weight": tree(target_weights=[1.0, float("inf"), 0.0, 0.0, 0.0]),
     "base values of another length": tree(base_values=[1.0]),
     "labels as words": node("TreeEnsembleClassifier", domain="ai.onnx.ml", classlabels_strings=["a", "b"]),
-    "a tree behind another node": small.model_bytes([helper.make_node("Relu", ["x"], ["z"]), *ModelProto.FromString(tree(**{})).graph.node][:1] + [helper.make_node("TreeEnsembleRegressor", ["z"], ["y"], domain="ai.onnx.ml", n_targets=3)], outputs=3),
+    "a tree behind another node": edited(behind),
     "weights smaller than their shape": constant(np.ones(4, np.float32), dims=[5, 3]),
     "weights larger than their shape": constant(np.ones(40, np.float32), dims=[5, 3]),
     "a negative size": constant(np.ones((5, 3), np.float32), dims=[-5, -3]),
@@ -504,3 +511,14 @@ def test_each_byte_of_a_graph_turned_over_is_refused_or_still_computes(sound: Pa
             continue
         passed += 1
     assert 0 < passed < len(whole)
+
+
+def test_the_document_lists_the_operators_and_limits():
+    from trainwright.runtime import limits
+    from trainwright.runtime.operators import MAX_TREE_DEPTH, OPERATORS
+
+    text = (Path(__file__).resolve().parents[2] / "docs" / "bundle.md").read_text()
+    listed = text.split("Main domain:")[1].split("- Inputs are")[0].replace("`ai.onnx.ml`:", "").replace(".", " ").replace(",", " ").split()
+    assert sorted(listed) == sorted(name for _, name in OPERATORS)
+    assert f"{MAX_TREE_DEPTH:,}" in text
+    assert limits.NAME.pattern in text

@@ -40,10 +40,13 @@ def check(bundle: Bundle, reference: Floats, rows: Any, *, scale: float | None =
         raise _fails(f"the bundle gives {outputs.shape[1]} outputs, training gave the shape {reference.shape}", len(outputs))
     unit = 1.0 if bundle.classes else float(np.std(reference) if scale is None else scale)
     allowed = np.full(outputs.shape, TOLERANCE) if bundle.classes else TOLERANCE * np.maximum(max(unit, 1e-300), np.abs(reference))
+    endless = np.flatnonzero(~(np.isfinite(outputs) & np.isfinite(reference)).all(axis=1))
+    if len(endless):
+        raise _fails(f"{len(endless)} rows have an output that is not finite ({_rows(endless)})", len(outputs))
     difference = np.abs(outputs - reference)
-    apart = np.flatnonzero(~(difference <= allowed).all(axis=1))  # NaN counts as apart
+    apart = np.flatnonzero((difference > allowed).any(axis=1))
     if len(apart):
-        raise _fails(f"{len(apart)} rows differ, the worst by {float(np.nanmax(difference[apart], initial=0.0)):.3g} ({_rows(apart)})", len(outputs))
+        raise _fails(f"{len(apart)} rows differ, the worst by {float(difference.max()):.3g} ({_rows(apart)})", len(outputs))
     flips, ties = _flips(bundle, outputs, reference)
     if len(flips):
         raise _fails(f"{len(flips)} rows get another answer and are no ties ({_rows(flips)})", len(outputs))

@@ -88,6 +88,8 @@ def _rounded(values: Floats, known: Floats) -> Floats:
     if not spread > 0 or not np.isfinite(spread):
         spread = float(np.abs(values).max()) or 1.0
     digits = int(np.clip(3 - np.floor(np.log10(spread)), -300, 300))
+    if (known == np.floor(known)).all():
+        digits = min(digits, 0)
     return np.array([round(value, digits) for value in values.tolist()])
 
 

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from trainwright.record import files as durable
-from trainwright.record.digests import digest_bytes
+from trainwright.record.digests import digest_bytes, digest_json
 from trainwright.runtime import graphs, loader, store
 from trainwright.runtime.arrays import Array, write_arrays
 from trainwright.runtime.bundle import ROWS, Bundle
 from trainwright.runtime.graph import Placed
-from trainwright.runtime.limits import bad
+from trainwright.runtime.limits import bad, parse_json
 from trainwright.runtime.schema import ColumnSchema
 from trainwright.runtime.step import parts
 
@@ -75,17 +75,30 @@ def add_evidence(folder: Path, evidence: Mapping[str, Any], card: str) -> Bundle
 
     Raises  BundleError when the folder is no sound bundle, TW057 when the evidence cannot be JSON; MachineError when the disk refuses.
     """
-    bundle = loader.load(folder)
-    names = (store.EVIDENCE, store.CARD)
-    kept = {name: (folder / name).read_bytes() for name in bundle.manifest["files"] if name not in names}
-    manifest = {key: value for key, value in bundle.manifest.items() if key not in ("files", "model_digest", "bundle_digest")}
+    with durable.machine_errors(folder, doing="read the manifest"):
+        manifest = parse_json((folder / store.MANIFEST).read_bytes(), where=store.MANIFEST)
+    if not isinstance(manifest, dict) or set(manifest) != loader.KEYS or not isinstance(manifest["files"], dict):
+        raise bad("TW053", "the manifest is not that of a bundle", where=str(folder))
     added = {store.EVIDENCE: _json(evidence), store.CARD: card.encode()}
-    if any(name in bundle.manifest["files"] for name in names):  # else the old manifest would list what is being replaced
-        durable.write(folder / store.MANIFEST, _sealed(manifest, kept))
+    kept = {store.BOM: (folder / store.BOM).read_bytes()} if store.BOM in manifest["files"] else {}
+    model = {**manifest, "files": {name: entry for name, entry in manifest["files"].items() if name not in added}}
+    if model["files"] != manifest["files"]:  # else the manifest that is there would list what is being replaced
+        durable.write(folder / store.MANIFEST, _with(model, kept))
     for name, data in added.items():
         durable.write(folder / name, data)
-    durable.write(folder / store.MANIFEST, _sealed(manifest, {**kept, **added}))
+    durable.write(folder / store.MANIFEST, _with(model, {**kept, **added}))
     return loader.load(folder)
+
+
+def _with(manifest: Mapping[str, Any], added: Mapping[str, bytes]) -> bytes:
+    """The manifest of the same model, with these files said of it: the model digest stays."""
+    about = {name: digest_json(json.loads(data)) if name.endswith(".json") else digest_bytes(data) for name, data in added.items()}
+    files = {**manifest["files"], **{name: _entry(data) for name, data in added.items()}}
+    return _json({**manifest, "files": files, "bundle_digest": loader.bundle_digest(manifest["model_digest"], about)})
+
+
+def _entry(data: bytes) -> dict[str, Any]:
+    return {"size": len(data), "sha256": digest_bytes(data)}
 
 
 def write_zip(folder: Path, path: Path) -> Bundle:
@@ -144,13 +157,11 @@ def _ends(output: Mapping[str, Any], steps: Sequence[Placed]) -> tuple[str, str 
 
 
 def _sealed(manifest: Mapping[str, Any], contents: Mapping[str, bytes]) -> bytes:
-    """The manifest's bytes: with the size and digest of every file, and the two digests of the whole."""
-    files = {name: {"size": len(data), "sha256": digest_bytes(data)} for name, data in contents.items() if name != store.MANIFEST}
-    plain = json.loads(_json({**manifest, "files": files}))  # what a reader will see
-    stripped = {name: graphs.check(data).stripped for name, data in contents.items() if name.endswith(store.GRAPH)}
-    texts = {name: json.loads(data) for name, data in contents.items() if name in (store.SKETCHES, store.EVIDENCE, store.BOM)}
-    model, whole = loader.digests(plain, contents, stripped, texts)
-    return _json({**plain, "model_digest": model, "bundle_digest": whole})
+    """The manifest's bytes: with the size and digest of every file, and the two digests of the whole. Graphs are stripped already."""
+    plain = json.loads(_json({**manifest, "files": {name: _entry(data) for name, data in contents.items()}}))  # what a reader will see
+    named = {name: digest_json(json.loads(data)) if name == store.SKETCHES else digest_bytes(data) for name, data in contents.items()}
+    model = loader.model_digest(plain, named)
+    return _json({**plain, "model_digest": model, "bundle_digest": loader.bundle_digest(model, {})})
 
 
 def _place(folder: Path, contents: Mapping[str, bytes]) -> None:

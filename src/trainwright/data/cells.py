@@ -8,7 +8,7 @@ Why      a million cells in a tenth of a second. Each regular expression is the 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,8 @@ from trainwright.runtime.typed import try_values
 
 if TYPE_CHECKING:
     import polars as pl
+
+FEW: Final = 500  # so few cells, or distinct ones, are typed by the runtime's own functions
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +46,8 @@ def type_series(series: pl.Series, schema: ColumnSchema) -> Cells:
         return _numbers(series, schema)
     if schema.kind == "datetime":
         return _instants(series, schema)
+    if len(series) <= FEW:  # Polars' fixed cost for each operation would be larger than the work
+        return Cells(*try_values(series.to_list(), schema))
     if schema.kind in WORDS:
         return Cells(_words(series, schema), np.empty(0, dtype=np.int64))
     distinct = series.unique(maintain_order=True).drop_nulls()
@@ -197,6 +201,10 @@ def _zone() -> Any:
 def _words(series: pl.Series, schema: ColumnSchema) -> Coded:
     """Words and their codes; the vocabulary stands in the order of first appearance."""
     distinct = series.unique(maintain_order=True).drop_nulls()
+    if len(distinct) <= FEW:
+        few, _ = try_values(Encoded(codes_of(series, distinct), distinct.to_list()), schema)
+        assert isinstance(few, Coded)
+        return few
     text = stripped(distinct, schema)
     if schema.kind != "text":
         text = stripped(text.str.replace(f"^{WHOLE_WITH_ZEROS}$", "$1"), schema)

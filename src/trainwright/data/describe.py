@@ -9,6 +9,7 @@ Why      inference may look at a sample of rows; typing runs over all of them, a
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from trainwright.data.cells import Cells, type_series
+from trainwright.data.cells import FEW, Cells, type_series
 from trainwright.data.dataset import Described, Role
 from trainwright.data.infer import Inferred, Look, as_kind, infer_number, infer_text, marks_in, notation_of
 from trainwright.errors import SourceError
@@ -61,15 +62,14 @@ def describe(frame: pl.DataFrame, asked: Asked) -> tuple[tuple[Described, ...], 
     comma = _has_comma(frame, looks, numbers, asked)
     described: list[Described] = []
     columns: dict[str, Column] = {}
-    distinct = dict(zip(numbers, frame.select(list(numbers)).select(pl.all().n_unique()).row(0), strict=True)) if numbers else {}
+    counted = pl.DataFrame([pl.Series(name, values) for name, values in numbers.items()]).select(pl.all().n_unique()).row(0) if numbers else ()
+    distinct = {name: count - bool(np.isnan(numbers[name]).any()) for name, count in zip(numbers, counted, strict=True)}
     for name in frame.columns:
         series, role = frame[name], asked.role(name)
         if name in asked.kinds:
             inferred, cells = _as_asked(series, asked.kinds[name], replace(looks.get(name) or look_at(series, role), comma=comma), asked)
         elif name in numbers and not (comma and _all_grouped(series)):
-            inferred = infer_number(
-                name, role, numbers[name], distinct=_count(numbers[name], distinct[name], series), written=ColumnSchema(name=name, kind="number")
-            )
+            inferred = infer_number(name, role, numbers[name], distinct=distinct[name], written=ColumnSchema(name=name, kind="number"))
             cells = Cells(numbers[name], _none()) if inferred.schema.kind in ("number", "yesno") else type_series(series, inferred.schema)
         elif series.dtype == pl.String:
             inferred, cells = _text(series, replace(looks.get(name) or look_at(series, role), comma=comma))
@@ -77,22 +77,29 @@ def describe(frame: pl.DataFrame, asked: Asked) -> tuple[tuple[Described, ...], 
             inferred, cells = _native(series, role)
         _check_role(inferred, role, asked)
         columns[name] = cells.column
-        described.append(describe_one(inferred, role, cells))
+        described.append(describe_one(inferred, role, cells, distinct.get(name) if inferred.schema.kind in ("number", "yesno") else None))
     return tuple(described), columns
 
 
-def describe_one(inferred: Inferred, role: Role, cells: Cells) -> Described:
-    """The line that a person reads about one column."""
+def describe_one(inferred: Inferred, role: Role, cells: Cells, distinct: int | None = None) -> Described:
+    """The line that a person reads about one column; `distinct` values where they were counted already."""
     column, schema = cells.column, inferred.schema
     if isinstance(column, Coded):
-        missing, distinct = int((column.codes < 0).sum()), len(np.unique(column.codes[column.codes >= 0]))
+        missing, distinct = int((column.codes < 0).sum()), len(column.vocabulary)  # a vocabulary just made has no unused word
     else:
-        gaps = np.isnan(column)
-        missing, distinct = int(gaps.sum()), len(np.unique(column[~gaps]))
+        missing = int(np.isnan(column).sum())
+        distinct = count_distinct(column) if distinct is None else distinct
     notes = [inferred.note] if inferred.note else []
     if cells.endless:
         notes.append(f"{cells.endless:,} infinities read as missing" if cells.endless > 1 else "1 infinity read as missing")
     return Described(schema, role, inferred.why, flag_of(schema, distinct), missing, distinct, "; ".join(notes))
+
+
+def count_distinct(values: NDArray[np.float64]) -> int:
+    """Distinct numbers, NaN not counted."""
+    import polars as pl
+
+    return int(pl.Series(values).n_unique()) - bool(np.isnan(values).any())
 
 
 def flag_of(schema: ColumnSchema, distinct: int) -> str:
@@ -119,12 +126,6 @@ def _clean_numbers(frame: pl.DataFrame) -> dict[str, NDArray[np.float64]]:
     return {name: np.array(numbers[name].to_numpy(), dtype=np.float64) for name in clean}
 
 
-def _count(values: NDArray[np.float64], texts: int, series: pl.Series) -> int:
-    """Distinct numbers; `texts` distinct cells (with null) are an upper bound, exact unless numbers are written in two ways."""
-    texts -= int(series.null_count() > 0)
-    return texts if texts > 1000 else len(np.unique(values[~np.isnan(values)]))
-
-
 def look_at(series: pl.Series, role: Role, *, whole: bool = False) -> Look:
     """The distinct cells of a series and how often each occurs, on a sample of rows where they are many."""
     import polars as pl
@@ -133,11 +134,14 @@ def look_at(series: pl.Series, role: Role, *, whole: bool = False) -> Look:
     part = series.gather_every(len(series) // SAMPLE) if sampled else series
     if part.dtype != pl.String:
         part = part.cast(pl.String)
-    counted = part.value_counts(name="\0n")
-    counts: dict[str, int] = {}
-    for text, count in zip(counted[series.name].str.strip_chars(BLANKS).to_list(), counted["\0n"].to_list(), strict=True):
-        if text:
-            counts[text] = counts.get(text, 0) + count
+    if len(part) <= FEW:
+        counts = Counter(text.strip(BLANKS) for text in part.to_list() if text is not None)
+    else:
+        counted = part.value_counts(name="\0n")
+        counts = Counter()
+        for text, count in zip(counted[series.name].to_list(), counted["\0n"].to_list(), strict=True):
+            counts[(text or "").strip(BLANKS)] += count
+    del counts[""]
     ordered = dict(sorted(counts.items()))  # value_counts has no order of its own
     return Look(series.name, role, ordered, len(part), sampled, [text.strip(BLANKS) for text in part.head(500).drop_nulls().to_list()])
 
@@ -170,7 +174,7 @@ def _text(series: pl.Series, look: Look) -> tuple[Inferred, Cells]:
     if inferred.schema.kind != "number":
         return inferred, cells
     values = cast("NDArray[np.float64]", cells.column)
-    finer = infer_number(look.name, look.role, values, distinct=len(np.unique(values[~np.isnan(values)])), written=inferred.schema, why=inferred.why)
+    finer = infer_number(look.name, look.role, values, distinct=count_distinct(values), written=inferred.schema, why=inferred.why)
     if finer.schema.kind == "number":
         return finer, cells
     if finer.schema.kind == "yesno":
@@ -211,7 +215,7 @@ def _native(series: pl.Series, role: Role) -> tuple[Inferred, Cells]:
     if dtype.is_numeric() or dtype.is_decimal() or dtype == pl.Null:
         cells = type_series(series, schema)
         values = cast("NDArray[np.float64]", cells.column)
-        inferred = infer_number(name, role, values, distinct=len(np.unique(values[~np.isnan(values)])), written=schema)
+        inferred = infer_number(name, role, values, distinct=count_distinct(values), written=schema)
         if inferred.schema.kind not in ("number", "yesno"):
             cells = replace(type_series(series, inferred.schema), endless=cells.endless)
         return inferred, cells

@@ -40,7 +40,7 @@ def digest_column(column: Column) -> str:
     """Of a column's content: numbers with one NaN and one zero; words by their alphabetical rank, so that the vocabulary's order does not matter."""
     if not isinstance(column, Coded):
         return digest_bytes(_bytes(np.where(np.isnan(column), np.nan, column + 0.0).astype("<f8")))
-    used = np.unique(column.codes[column.codes >= 0])
+    used = np.flatnonzero(np.bincount(column.codes[column.codes >= 0], minlength=1))
     words = [column.vocabulary[code] for code in used.tolist()]
     order = sorted(range(len(words)), key=words.__getitem__)
     rank = np.full(len(column.vocabulary) + 1, -1, np.int64)  # the last entry is read by code -1

@@ -62,7 +62,8 @@ ENOUGH: Final = 0.95  # of the cells must fit a kind
 ODD_WORDS: Final = 10  # at most so many distinct other words among numbers become missing marks
 CLASSES: Final = 10  # a target of at most so many distinct whole numbers is read as classes
 NEARLY_UNIQUE: Final = 0.95
-_DAYS: Final = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%m.%d.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y.%m.%d", "%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%d-%m-%y", "%m-%d-%y",
+_DAYS: Final = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%m.%d.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y.%m.%d", "%d/%m/%y", "%m/%d/%y", "%d.%m.%y",
+ "%d-%m-%y", "%m-%d-%y",
                 "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d/%b/%Y", "%b %d, %Y", "%b %d %Y", "%d. %b %Y", "%a, %d %b %Y", "%Y-%m-%d", "%Y-%b-%d",
                 "%Y%m%d")  # fmt: skip
 _TIMES: Final = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", " %H:%M:%S %z", ", %H:%M", ", %I:%M %p")
@@ -115,9 +116,9 @@ def infer_text(look: Look) -> Inferred:
     loose = marks_in(look.counts, loose=True)
     values = _without(look.counts, loose)
     if values:
-        for guess in (_number(look, values, loose), _dates(look, values, loose), _yesno(look, values, loose)):
-            if guess is not None:
-                return guess
+        for guess in (_number, _dates, _yesno):
+            if (found := guess(look, values, loose)) is not None:
+                return found
     schema = ColumnSchema(name=look.name, kind="category", missing=strict)
     cells, distinct = sum(words.values()), len(words)
     if distinct == 1 and look.role != "target":
@@ -302,7 +303,7 @@ def named_like_code(name: str) -> bool:
 
 
 def _dates(look: Look, values: Mapping[str, int], marks: tuple[str, ...]) -> Inferred | None:
-    formats, why, left = date_formats(values, look.in_order)
+    formats, why, left = date_formats(values, look.in_order) if look.role != "group" else ((), "", [])
     if not formats:
         return None
     schema = ColumnSchema(name=look.name, kind="datetime", formats=formats, missing=tuple(sorted({*marks, *left})))

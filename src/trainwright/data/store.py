@@ -26,7 +26,7 @@ from trainwright.data.dataset import Dataset, Described, Finding, Fold, Source, 
 from trainwright.data.digest import digest_of
 from trainwright.errors import CheckFailed
 from trainwright.record import files
-from trainwright.record.digests import canonical, digest_bytes, digest_file, digest_json
+from trainwright.record.digests import canonical, digest_bytes, digest_file
 from trainwright.runtime.columns import Coded, Column, Rows
 from trainwright.runtime.schema import ColumnSchema
 
@@ -34,6 +34,7 @@ __all__ = ["digest_of", "forget", "keep", "link", "load", "save"]
 
 INDEX = "dataset.json"
 FORMAT = 1
+CHECK = b'{"check":"'
 BLOCK = 64 << 20  # bytes of an array file, about: what is held twice while it is written
 SHORT = 1000  # words; a longer vocabulary is a file of its own, read when somebody asks for a word
 NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES, errno.ENOSYS)
@@ -260,19 +261,22 @@ def _write_index(dataset: Dataset, folder: Path, held: dict[str, Any], layout: L
         "digest": dataset.digest,
     }
     index = {"format": FORMAT, "files": held, "layout": layout, "dataset": value}
-    files.write(folder / INDEX, canonical({**index, "check": digest_json(index)}))
+    content = canonical(index)
+    files.write(folder / INDEX, CHECK + digest_bytes(content).encode() + b'",' + content[1:])  # JSON still, its own digest first
 
 
 def _index(folder: Path) -> dict[str, Any]:
     """The index, after its own digest was compared."""
     path = folder / INDEX
+    start = len(CHECK) + 64
     try:
-        index = json.loads(path.read_bytes())
-        check = index.pop("check")
-        whole = check == digest_json(index) and index["format"] == FORMAT
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        data = path.read_bytes()
+        content = b"{" + data[start + 2 :]
+        whole = data[:start] == CHECK + digest_bytes(content).encode()
+        index = json.loads(content) if whole else {}
+    except (OSError, ValueError) as error:
         raise _damaged(path) from error
-    if not whole:
+    if not whole or index["format"] != FORMAT:
         raise _damaged(path)
     found: dict[str, Any] = index
     return found

@@ -40,7 +40,7 @@ class Target:
 def decode(plan: Plan, table: Table, name: str) -> Target:
     """The target as the task reads it. For two classes the positive one is class 1.
 
-    Raises SourceError TW033 for a target that cannot be learned, RequestError TW016 for a task that it does not fit, TW017 for a
+    Raises SourceError TW018 for a target that cannot be learned, RequestError TW016 for a task that it does not fit, TW017 for a
     `--positive` that is none of two classes.
     """
     kind, column = table.schema(name).kind, table.columns[name]
@@ -51,20 +51,20 @@ def decode(plan: Plan, table: Table, name: str) -> Target:
         raise RequestError("TW016", f"there is no task {plan.task!r}", where="--task", why="nothing says what it would learn", fix=fix)
     if kind not in ("number", "yesno", "category", "ordered", "constant"):
         fix = f"name another column, or, if its values are classes: --kind {name}=category"
-        raise SourceError("TW033", f"the target was read as {kind}", where=where, why="a target is a number or a class", fix=fix)
+        raise SourceError("TW018", f"the target was read as {kind}", where=where, why="a target is a number or a class", fix=fix)
     values, labels = _labelled(table, name)
     distinct = len(labels)
     if distinct == 0:
-        raise SourceError("TW033", "the target has no value in any row", where=where, why="there is nothing to learn from", fix="name another column")
+        raise SourceError("TW018", "the target has no value in any row", where=where, why="there is nothing to learn from", fix="name another column")
     if distinct == 1 or kind == "constant":
-        raise SourceError("TW033", "the target has one value only", where=where, why="there is nothing to tell apart", fix="name another column")
+        raise SourceError("TW018", "the target has one value only", where=where, why="there is nothing to tell apart", fix="name another column")
     task, why = _task(plan.task, kind, values, labels, name, where)
     if TASKS[task].output == "number":
         if isinstance(column, Coded):  # words that are numbers, read as classes by default
             column = np.array([*map(float, labels), np.nan])[np.where(np.isnan(values), len(labels), values).astype(np.int64)]
         if infinite := int(np.isinf(column).sum()):
             fix = "mend these cells, or leave them empty: such rows are set aside"
-            raise SourceError("TW033", f"{infinite:,} targets are infinite", where=where, why="no error could be measured", fix=fix)
+            raise SourceError("TW018", f"{infinite:,} targets are infinite", where=where, why="no error could be measured", fix=fix)
         return Target(column, task, (), why)
     if len(labels) == 2:
         swap, reason = _positive_first(plan.positive, labels, values, name)
@@ -125,7 +125,7 @@ def _labelled(table: Table, name: str) -> tuple[Floats, list[str]]:
             words = [schema.no[0] if len(schema.no) == 1 else "no", schema.yes[0] if len(schema.yes) == 1 else "yes"]
             return values, [words[int(value)] for value in found.tolist()]
         return values, [f"{value:.0f}" if value.is_integer() and abs(value) < 2**53 else repr(value) for value in found.tolist()]
-    used = np.unique(column.codes[column.codes >= 0]).tolist()
+    used = np.flatnonzero(np.bincount(column.codes[column.codes >= 0], minlength=1)).tolist()
     places = {word: place for place, word in enumerate(schema.order)}
     words = [column.vocabulary[code] for code in used]
     sizes = dict(zip(words, _sizes(words) or [0.0] * len(words), strict=True))

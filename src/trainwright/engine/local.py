@@ -175,7 +175,10 @@ class LocalEngine:
         except OSError as error:
             self._closed = True
             self._socket.close()
-            raise self._no_start(os.strerror(error.errno or 0).lower()) from error
+            self.log.unlink()
+            why = os.strerror(error.errno or 0).lower()
+            fix = "`trainwright doctor` looks at the installation and at what this machine allows"
+            raise MachineError("TW094", "the worker did not start", where=str(sys.executable), why=why, fix=fix) from error
         finally:
             os.close(handle)
             theirs.close()

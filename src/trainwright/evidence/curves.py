@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from trainwright.evidence.bins import equal_bins
 from trainwright.evidence.judged import EPS, Judge
 from trainwright.evidence.residuals import residuals
-from trainwright.runtime.columns import Floats, Rows
+from trainwright.runtime.columns import Floats
 
 Json = dict[str, Any]
 POINTS = 200  # most points of a curve
-FEW = 10  # no fewer rows stand behind a bin
 BINS = 10  # of a calibration curve
 SHOWN = 30  # classes up to which the whole confusion matrix is given; beyond, this many of its largest confusions
 Z = 1.959963984540054  # of a 95 % interval
@@ -104,20 +104,6 @@ def calibration(judge: Judge, classes: tuple[str, ...]) -> Json:
     return out | (
         {"slope": fit[1], "intercept": fit[0]} if fit else {"why": "no slope: the outcome is separated perfectly, or the probabilities do not vary"}
     )
-
-
-def equal_bins(values: Floats, most: int) -> list[Rows]:
-    """Row numbers of at most `most` bins of rising value, about equally filled, each with FEW rows or more (all rows in one, if fewer);
-    equal values stay together."""
-    order = np.argsort(values, kind="stable")
-    ranked, n = values[order], len(values)
-    many = max(1, min(most, n // FEW))
-    ends: list[int] = []
-    for i in range(1, many):
-        end = int(np.searchsorted(ranked, ranked[i * n // many], side="left"))
-        if end - (ends[-1] if ends else 0) >= FEW and n - end >= FEW:
-            ends.append(end)
-    return [part for part in np.split(order, ends) if len(part)]
 
 
 def wilson(share: float, n: int) -> tuple[float, float]:

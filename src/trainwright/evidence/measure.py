@@ -66,7 +66,7 @@ def measure(
     numbers = task.output == "number"
     metrics = tuple(METRICS[name] for name in dict.fromkeys((metric, *task.metrics)))
     model, others = _repeats(prediction), {name: _repeats(other) for name, other in baselines.items()}
-    kept = _known(y, weight, [model, *others.values()])
+    kept = _known(y, [model, *others.values()])
     truth, used = truth_of(y[kept], None if weight is None else weight[kept], None if unit is None else unit[kept])
     rows = kept[used]
     notes = [*notes, *_notes(truth, len(y) - len(rows), design)]
@@ -101,7 +101,7 @@ def quick_interval(
 ) -> tuple[float | None, float | None]:
     """The interval of one metric, for the leaderboard: the same machinery, fewer draws. (None, None) when there is none."""
     values = _repeats(prediction)
-    kept = _known(y, weight, [values])
+    kept = _known(y, [values])
     truth, used = truth_of(y[kept], None if weight is None else weight[kept], None if unit is None else unit[kept])
     if len(used) == 0:
         return None, None
@@ -117,10 +117,8 @@ def _repeats(prediction: Floats) -> Floats:
     return prediction if prediction.ndim == 3 else prediction[None]
 
 
-def _known(y: Floats, weight: Floats | None, predictions: Sequence[Floats]) -> Rows:
+def _known(y: Floats, predictions: Sequence[Floats]) -> Rows:
     known = np.isfinite(y)
-    if weight is not None:
-        known &= weight > 0
     for values in predictions:
         known &= np.isfinite(values).all(axis=(0, 2))
     return np.flatnonzero(known)

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from trainwright.evidence.bins import FEW, coarse, equal_bins, round_edges, short
 from trainwright.evidence.judged import Judge
 from trainwright.runtime.columns import Floats
 
-FEW = 10
 GRID = 14  # cells along an axis at most: 14 · 14 < 200
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -28,8 +28,6 @@ def residuals(judge: Judge, classes: tuple[str, ...]) -> dict[str, Any]:
             [{predicted, rows, low, quarter, median, three_quarters, high}] by equally filled bins of the predicted value; `histogram`
             {edges, rows} of the error; `band` [low, high] holds 90 % of the errors.
     """
-    from trainwright.evidence.curves import equal_bins
-
     predicted, error = judge.prediction[:, 0], judge.truth.y - judge.prediction[:, 0]
     fine = max(2, min(GRID, int(np.sqrt(len(error) / 5))))
     x_edges, y_edges = round_edges(predicted, fine), round_edges(error, fine)
@@ -37,7 +35,7 @@ def residuals(judge: Judge, classes: tuple[str, ...]) -> dict[str, Any]:
     counts = np.bincount(x * (len(y_edges) - 1) + y, minlength=(len(x_edges) - 1) * (len(y_edges) - 1))
     middle_x, middle_y = (x_edges[1:] + x_edges[:-1]) / 2, (y_edges[1:] + y_edges[:-1]) / 2
     cells = [
-        {"x": _short(middle_x[i // len(middle_y)]), "y": _short(middle_y[i % len(middle_y)]), "rows": _told(counts[i])}
+        {"x": short(middle_x[i // len(middle_y)]), "y": short(middle_y[i % len(middle_y)]), "rows": _told(counts[i])}
         for i in np.flatnonzero(counts).tolist()
     ]
     edges = round_edges(error, max(4, min(2 * GRID, int(np.sqrt(len(error))))))
@@ -46,16 +44,11 @@ def residuals(judge: Judge, classes: tuple[str, ...]) -> dict[str, Any]:
     band = coarse(np.quantile(error, (0.05, 0.95)), error)
     return {
         "cells": cells,
-        "cell": [_short(x_edges[1] - x_edges[0]), _short(y_edges[1] - y_edges[0])],
+        "cell": [short(x_edges[1] - x_edges[0]), short(y_edges[1] - y_edges[0])],
         "by_predicted": [_bin(predicted[rows], error[rows], predicted, error) for rows in equal_bins(predicted, 10)],
         "histogram": {"edges": edges.tolist(), "rows": [_told(c) for c in np.bincount(_cell(error, edges), minlength=len(edges) - 1)]},
         "band": band,
     }
-
-
-def _short(value: float) -> float:
-    """Without the dust of sums of decimals."""
-    return float(f"{value:.12g}")
 
 
 def _told(count: int) -> int | None:
@@ -67,23 +60,6 @@ def _bin(predicted: Floats, error: Floats, all_predicted: Floats, all_error: Flo
     names = ("low", "quarter", "median", "three_quarters", "high")
     quantiles = coarse(np.quantile(error, QUANTILES), all_error)
     return {"predicted": coarse(np.array([predicted.mean()]), all_predicted)[0], "rows": len(error)} | dict(zip(names, quantiles, strict=True))
-
-
-def coarse(values: Floats, like: Floats) -> list[float]:
-    """Values rounded to a power of ten that is at most a tenth of, and at least a hundredth of, the spread of `like`."""
-    spread = float(np.std(like)) or max(abs(float(like[0])), 1.0) if len(like) else 1.0
-    digits = 1 - int(np.floor(np.log10(spread)))
-    return [round(float(value), digits) + 0.0 for value in values]
-
-
-def round_edges(values: Floats, most: int) -> Floats:
-    """Edges of at most about `most` equal cells: multiples of 1, 2 or 5 · 10^k that hold the middle 99 % of the values."""
-    low, high = (float(v) for v in np.quantile(values, (0.005, 0.995)))
-    raw = max((high - low) / max(most - 1, 1), 1e-12 * max(abs(low), abs(high)), 1e-300)
-    power = 10.0 ** np.floor(np.log10(raw))
-    step = next(float(m * power) for m in (1.0, 2.0, 5.0, 10.0) if m * power >= raw * (1 - 1e-9))
-    first, last = int(np.floor(low / step)), int(np.ceil(high / step))
-    return np.array([_short(step * k) for k in range(first, max(last, first + 1) + 1)])
 
 
 def _cell(values: Floats, edges: Floats) -> np.ndarray:

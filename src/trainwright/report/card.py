@@ -22,7 +22,7 @@ COLUMNS = 200  # columns of the schema that are listed; dataset.json has all
 
 
 def write_card(run_folder: Path) -> Path:
-    """Write card.md beside the report. Raises SourceError TW035 when the run's files are not there."""
+    """Write card.md beside the report. Raises RequestError TW006, CheckFailed TW080 or TW083 as `read_records`."""
     records = read_records(run_folder)
     path = run_folder / "card.md"
     files.write_text(path, card_text(records.plan, records.dataset, records.evidence, records.chosen))
@@ -63,7 +63,7 @@ def cell(words: object) -> str:
 
 def code(words: object) -> str:
     """Words as a code span, in which Markdown reads nothing but the closing mark."""
-    return f"`{visible(words).replace('`', "'")}`"
+    return "`" + visible(words).replace("`", "'") + "`"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -111,7 +111,7 @@ def _factors(records: Records) -> list[str]:
 
 def _metrics(records: Records) -> list[str]:
     known = glossary.entry(records.metric)
-    words = f"Candidates were chosen by {glossary.in_sentence(records.metric)}{f': {known.tells}' if known else '.'}"
+    words = f"Candidates were chosen by {glossary.in_sentence(records.metric)}.{f' {known.tells}' if known else ''}"
     rows = [
         (cell(glossary.title(name)), score(entry), interval(entry), count(entry.get("n")), f"{entry.get('better', '')} is better")
         for name, entry in records.evidence.get("metrics", {}).items()

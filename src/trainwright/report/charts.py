@@ -136,13 +136,9 @@ class Bin:
 
 
 def calibration(name: str, title: str, bins: Sequence[Bin]) -> str:
-    """What was predicted against what happened, with intervals; the dashed diagonal is perfect; bars below count the rows."""
+    """What was predicted against what happened, with intervals; the dashed diagonal is perfect."""
     x, y = Axis(0, 1, LEFT, RIGHT), Axis(0, 1, BOTTOM, TOP)
     parts = grid_x(x, TOP, BOTTOM, title="Predicted probability") + grid_y(y, LEFT, RIGHT, title="Share that came true")
-    most = max((b.rows for b in bins), default=1) or 1
-    for b in bins:
-        height = 34 * b.rows / most
-        parts.append(box(x.at(b.said) - 5, BOTTOM - height, 10, height, "soft", tip=f"{count(b.rows)} rows"))
     parts.append(line(x.at(0), y.at(0), x.at(1), y.at(1), "line reference"))
     for b in bins:
         if b.low is not None and b.high is not None:

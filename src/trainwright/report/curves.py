@@ -8,12 +8,13 @@ Gives    pictures in the order in which they are read.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trainwright.report import charts
 from trainwright.report.charts import Bin, Mark, Spread
 from trainwright.report.numbers import count, finite, fixed, percent, quoted, significant
 from trainwright.report.records import Json, Records
+from trainwright.report.sentences import sentence
 
 FALSE_ALARMS = 0.1  # the point of the ROC curve that is told in words
 FOUND = 0.8  # the recall whose precision is told
@@ -34,6 +35,8 @@ def pictures(records: Records) -> list[Picture]:
     curves = records.evidence.get("curves") or {}
     classes = [str(c) for c in records.dataset.get("classes") or []]
     positive = quoted(classes[1]) if len(classes) == 2 else "the positive class"
+    repeats = finite(records.evidence.get("repeats")) or 1
+    repeat = f"Drawn from the first of {count(repeats)} repeats." if repeats > 1 else ""  # metrics are means over all of them
     made = []
     for name, title, draw in (
         ("roc", "ROC curve", lambda c: roc(c, positive)),
@@ -44,7 +47,9 @@ def pictures(records: Records) -> list[Picture]:
         ("residuals", "Histogram of errors", lambda c: errors_histogram(c, records.dataset.get("target"))),
     ):
         if name in curves:
-            made.append(draw(curves[name]) or Picture(f"{title}: not measured", "", f"{curves[name].get('why') or 'The evidence holds no points'}."))
+            gap = Picture(f"{title}: not measured", "", sentence(str(curves[name].get("why") or "the evidence holds no points")))
+            picture = draw(curves[name]) or gap
+            made.append(replace(picture, caption=f"{picture.caption} {repeat}".strip()))
     return made
 
 

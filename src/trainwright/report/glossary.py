@@ -76,6 +76,15 @@ def unit(metric: str, target: object) -> str:
 
 
 @functools.cache
+def looks_at_rows(name: str) -> bool:
+    """False for a learner that reads no column at all, by its card: every row gets the same answer."""
+    try:
+        return learner_class(name).card.reads != "nothing"
+    except (RequestError, ImportError):
+        return True
+
+
+@functools.cache
 def learner_title(name: str) -> str:
     """A learner's title as a heading."""
     words = spoken(name)

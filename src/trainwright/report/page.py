@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -96,7 +97,7 @@ def title(records: Records) -> str:
     said = verdict(records)["said"]
     if verdict(records)["kind"] == "better":
         gains = {learner: records.evidence["baselines"][learner]["difference"]["value"] for learner in sentences.baselines(records)}
-        said = f"clearly better than {glossary.spoken(min(gains, key=lambda name: gains[name]))}"  # the hardest one to beat
+        said = f"clearly better than {sentences.rival(records, min(gains, key=lambda name: gains[name]))}"  # the hardest one to beat
     return f"{quoted(records.dataset.get('target') or 'No target')}: {value}, {said[:1].lower()}{said[1:]}"
 
 
@@ -111,9 +112,9 @@ def verdict(records: Records) -> Json:
     ):
         found = [learner for learner, result in results.items() if result == kind]
         if found:
-            said = words.format(glossary.spoken(found[-1]))
+            said = words.format(sentences.rival(records, found[-1]))
             return {"kind": kind, "sign": SIGNS[kind], "said": said[0].upper() + said[1:]}
-    names = " and ".join(glossary.spoken(learner) for learner in results)
+    names = " and ".join(sentences.rival(records, learner) for learner in results)
     if not names:
         return {"kind": "unknown", "sign": SIGNS["unknown"], "said": "Compared with no baseline"}
     return {"kind": "better", "sign": SIGNS["better"], "said": f"Clearly better than {names}"}
@@ -159,7 +160,11 @@ def data(records: Records) -> Json:
     source, dropped, described = dataset.get("source") or {}, dataset.get("dropped") or {}, dataset.get("described") or []
     rows = int(source.get("rows") or 0)
     used = rows - sum(dropped.values())
-    details = [(f"Read with: {key}", str(value)) for key, value in (source.get("details") or {}).items() if value not in (None, "", [], {})]
+    details = [
+        (key.replace("_", " ").capitalize(), quoted(value))
+        for key, value in (source.get("details") or {}).items()
+        if value and isinstance(value, str)
+    ]
     words = f"{things(rows, 'row')} read = {count(used)} used + {count(rows - used)} set aside"
     parts = [("Used", used), *((f"Set aside: {reason}", int(n)) for reason, n in dropped.items())]
     return {
@@ -197,7 +202,8 @@ def _missing(cells: object, rows: int) -> str:
 def findings(records: Records) -> Json:
     found = sentences.ordered_findings(records)
     blocking = sum(1 for f in found if f["blocking"])
-    words = f"{things(blocking, 'blocking finding')}, let through with a reason; {things(len(found) - blocking, 'warning')}." if found else ""
+    stopping = f"{things(blocking, 'blocking finding')}, let through; " if blocking else "Nothing that blocks; "
+    words = f"{stopping}{things(len(found) - blocking, 'warning')}." if found else ""
     return {
         "headline": words or "The checks found nothing. They look for leaks, duplicates, shift, imbalance and more; they do not see everything.",
         "shown": found,
@@ -246,13 +252,18 @@ def board(records: Records) -> Json:
     unfinished = len(records.leaderboard) - done
     rest = f"{count(unfinished)} of {things(len(records.leaderboard), 'candidate')} did not finish." if unfinished else "All of them finished."
     more = f" The first {CANDIDATES} are shown; leaderboard.json has all." if len(records.leaderboard) > CANDIDATES else ""
+    rows = [_entry(place, e, places, (low, high), finite(chosen.get("score"))) for place, e in enumerate(entries, 1)]
+    without = [row for row in rows if row["score"] is None]
+    reasons = ", ".join(f"{count(n)} {reason}" for reason, n in Counter(row["outcome"] for row in without).items())
     return {
         "headline": f"{sentences.winner(records)} {rest}{more}",
         "metric": glossary.in_sentence(records.metric),
         "better": better,
         "reference": finite(chosen.get("score")) is not None,
         "span": f"{fixed(low, places)} to {fixed(high, places)}",
-        "rows": [_entry(place, e, places, (low, high), finite(chosen.get("score"))) for place, e in enumerate(entries, 1)],
+        "rows": [row for row in rows if row["score"] is not None],
+        "without": without,
+        "why_without": f"{things(len(without), 'candidate')} without a score: {reasons}" if without else "",
     }
 
 
@@ -344,22 +355,6 @@ def limits(records: Records) -> Json:
         _limit("Memory, largest candidate", finite(plan.get("memory")), peak, size),
         _limit("Candidates", finite(records.asked.get("candidates") or plan.get("candidates")), float(started), count),
     ]
-    spent: dict[str, float] = {}
-    for e in records.leaderboard:
-        name = glossary.learner_title(str(e.get("learner") or ""))
-        spent[name] = spent.get(name, 0.0) + (finite(e.get("seconds")) or 0.0)
-    ranked = sorted(((name, s, duration(s)) for name, s in spent.items() if s > 0), key=lambda row: -row[1])
-    whole = total(s for _, s, _ in ranked)
-    figures = []
-    if ranked:
-        words = f"{ranked[0][0]} took {percent(ranked[0][1] / whole, 0)} of the candidates' {duration(whole)}"
-        figures.append(
-            Figure(
-                words,
-                Markup(charts.bars("spent", words, ranked)),
-                "Seconds of all candidates of a learner, added up; candidates that ran side by side count each.",
-            )
-        )
     kept = [row["kept"] for row in rows]
     words = (
         "A limit was not kept."
@@ -368,7 +363,27 @@ def limits(records: Records) -> Json:
         if "yes" in kept
         else "No limit was asked, or none was measured."
     )
-    return {"headline": words, "rows": rows, "figures": figures}
+    return {"headline": words, "rows": rows, "figures": time_spent(records)}
+
+
+def time_spent(records: Records) -> list[Figure]:
+    """What the time went to: by stage as the clock on the wall saw it, and by learner."""
+    by_learner: dict[str, float] = {}
+    for e in records.leaderboard:
+        name = glossary.learner_title(str(e.get("learner") or ""))
+        by_learner[name] = by_learner.get(name, 0.0) + (finite(e.get("seconds")) or 0.0)
+    ranked = dict(sorted(by_learner.items(), key=lambda item: -item[1]))
+    figures = []
+    for name, spent, whose, caption in (
+        ("stages", records.stages, "the run's", "Time on the wall by stage, from the event log; loading the program comes before it."),
+        ("spent", ranked, "the candidates'", "Seconds of all candidates of a learner, added up; candidates that ran side by side count each."),
+    ):
+        rows = [(label, seconds, duration(seconds)) for label, seconds in spent.items() if seconds > 0]
+        whole, most = total(seconds for _, seconds, _ in rows), max(rows, key=lambda row: row[1], default=None)
+        if most is not None:
+            words = f"{most[0]} took {percent(most[1] / whole, 0)} of {whose} {duration(whole)}"
+            figures.append(Figure(words, Markup(charts.bars(name, words, rows)), caption))
+    return figures
 
 
 def _limit(label: str, asked: float | None, used: float | None, say: Callable[[object], str], *, slack: float = -math.inf) -> Json:

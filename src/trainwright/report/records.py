@@ -6,12 +6,15 @@ Gives    Records; files that a run may lack (summary, lock, bundle) are empty, a
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainwright.errors import SourceError
+from trainwright.errors import CheckFailed, RequestError
 from trainwright.record import files
+from trainwright.record.log import NAME, Event, read_events
 
 Json = dict[str, Any]
 
@@ -29,6 +32,7 @@ class Records:
     manifest: Json = field(default_factory=dict)
     summary: Json = field(default_factory=dict)
     lock: str = ""
+    stages: dict[str, float] = field(default_factory=dict)  # what the time went to, in seconds of the clock on the wall
 
     @property
     def chosen(self) -> Json:
@@ -49,7 +53,8 @@ class Records:
 def read_records(folder: Path) -> Records:
     """Read a run folder.
 
-    Raises  SourceError TW035 when a file without which there is nothing to report is missing or is not JSON or YAML.
+    Raises  RequestError TW006 when a file without which there is nothing to report is missing, CheckFailed TW083 when one cannot
+            be read and TW080 when the event log was edited or cut.
     """
     return Records(
         folder=folder,
@@ -60,8 +65,35 @@ def read_records(folder: Path) -> Records:
         asked=_yaml(folder / "asked.yaml"),
         manifest=_json(folder / "bundle" / "manifest.json"),
         summary=_json(folder / "summary.json"),
+        stages=stages_of(read_events(folder / NAME)[0]),
         lock=(folder / "lock.txt").read_text() if (folder / "lock.txt").is_file() else "",
     )
+
+
+STAGES = {
+    "dataset": "Reading and checking the data",
+    "plan": "Planning",
+    "candidate started": "Training candidates",
+    "candidate ended": "Training candidates",
+    "baseline shipped": "Training candidates",
+    "baseline not shipped": "Training candidates",
+    "searched": "Training candidates",
+    "shipped": "Refitting and shipping the winner",
+    "not shipped": "Refitting and shipping the winner",
+    "sealed opened": "Measuring",
+    "measured": "Measuring",
+}
+"""What a run was doing until an event of this kind; events of other kinds end nothing that is counted."""
+
+
+def stages_of(events: Sequence[Event]) -> dict[str, float]:
+    """Seconds of each stage, in the order in which they came: the time since the event before. Time between two sessions belongs to none."""
+    spent: dict[str, float] = {}
+    for before, event in itertools.pairwise(events):
+        stage = STAGES.get(event.kind)
+        if stage is not None:
+            spent[stage] = spent.get(stage, 0.0) + max(0.0, event.at - before.at)
+    return spent
 
 
 def _json(path: Path, *, needed: bool = False) -> Any:
@@ -86,18 +118,18 @@ def _yaml(path: Path, *, needed: bool = False) -> Json:
 
 
 def _absent(path: Path) -> Json:
-    raise SourceError(
-        "TW035",
-        f"the run has no {path.name}",
+    raise RequestError(
+        "TW006",
+        f"this run did not end: it has no {path.name}",
         where=str(path.parent),
         why="a report is made from the run's own files: the run did not end, or the folder is not a run",
         fix=f"`trainwright train --resume {path.parent}` ends an interrupted run; otherwise give a run's folder",
     )
 
 
-def _broken(path: Path, language: str) -> SourceError:
-    return SourceError(
-        "TW035",
+def _broken(path: Path, language: str) -> CheckFailed:
+    return CheckFailed(
+        "TW083",
         f"{path.name} is not {language}",
         where=str(path),
         why="the file was edited, cut or damaged: what it says cannot be shown",

@@ -128,9 +128,16 @@ def verdict(records: Records, learner: str) -> Verdict:
     return "better" if low > 0 else "worse" if high < 0 else "level"
 
 
+def rival(records: Records, learner: str) -> str:
+    """A baseline's name inside a sentence; told apart from a winner that is the same learner with other settings."""
+    name = glossary.spoken(learner)
+    return f"the baseline {name}" if learner == records.chosen.get("learner") and not records.chosen.get("baseline") else name
+
+
 def against(records: Records, learner: str) -> str:
     """One sentence on one baseline: its score, the difference, and what follows from the interval."""
-    name = glossary.learner_title(learner)
+    name = rival(records, learner)
+    name = name[:1].upper() + name[1:]
     base = records.evidence["baselines"][learner].get("metrics", {}).get(records.metric, {})
     has = (
         f"{name} has {fixed(base['value'], entry_decimals(records.headline))}"
@@ -139,7 +146,7 @@ def against(records: Records, learner: str) -> str:
     )
     result, entry = verdict(records, learner), _difference(records, learner)
     if result == "itself":
-        return f"{name} is the model itself: nothing more complicated did better."
+        return f"{name} is the model itself: nothing else that finished did better."
     if entry is None or result == "unknown":
         return f"{has}; the difference was not measured."
     amount = f"{score({**entry, 'value': abs(entry['value'])})} (95 % interval of the difference {interval(entry)})"
@@ -163,7 +170,8 @@ def measured(evidence: Json, dataset: Json) -> str:
         times = f", {things(repeats, 'time')} over" if repeats and repeats > 1 else ""
         return (
             "There were too few rows to seal some away, so the procedure was measured instead of the one model: "
-            f"nested cross-validation over {rows}{times}; each row was predicted by models that had not seen it. The bundle is the same procedure, fitted on all rows. Intervals: {how}."
+            f"nested cross-validation over {rows}{times}; each row was predicted by models that had not seen it. "
+            f"The bundle is the same procedure, fitted on all rows. Intervals: {how}."
         )
     return f"Measured on {rows}; how they were set apart was not recorded."
 
@@ -180,15 +188,22 @@ def ordered_findings(records: Records) -> list[Json]:
     return sorted(found, key=lambda f: (not f.get("blocking"), str(f.get("code"))))
 
 
+def looks_at_rows(records: Records) -> bool:
+    """Whether what ships depends on the row at all."""
+    return not records.chosen or glossary.looks_at_rows(str(records.chosen.get("learner") or ""))
+
+
 def beware(records: Records, *, most: int = 4) -> tuple[str, ...]:
     """What the reader must know before relying on it: let-through findings, no gain, few rows, notes of the evidence, then the warnings."""
     out: list[str] = []
+    if not looks_at_rows(records):
+        out.append("The model looks at no column: every row gets the same answer. No candidate that learns did better, or finished.")
     for finding in ordered_findings(records):
         if finding["blocking"]:
             because = f"Let through because: {finding['because']}" if finding["because"] else "No reason was recorded for letting it through"
             out.append(f"{finding['code']} {finding['title']}: {sentence(str(finding['what']))} {sentence(because)}")
     beaten_by = [learner for learner in baselines(records) if verdict(records, learner) in ("level", "worse")]
-    out += [f"It is not clearly better than {glossary.spoken(learner)}, which is simpler." for learner in beaten_by]
+    out += [f"It is not clearly better than {rival(records, learner)}, which is simpler." for learner in beaten_by]
     rows = finite(records.evidence.get("rows"))
     if rows is not None and rows < FEW:
         out.append(f"Only {things(rows, 'row')} stood behind these numbers: the intervals are wide, and rightly so.")
@@ -197,7 +212,7 @@ def beware(records: Records, *, most: int = 4) -> tuple[str, ...]:
     room = max(0, most - len(out))
     out += [f"{f['code']} {f['title']}: {sentence(str(f['what']))}" for f in warnings[:room]]
     if len(warnings) > room:
-        out.append(f"{things(len(warnings) - room, 'more finding')}: see “Findings”.")
+        out.append(f"{things(len(warnings) - room, 'more finding')}: see “Findings” in the report.")
     return tuple(out)
 
 
@@ -227,11 +242,11 @@ def what_next(records: Records) -> tuple[Next, ...]:
     out = [Next("Predict new rows with it.", f"trainwright predict {run} rows.csv -o predictions.csv")]
     first = next((f for f in ordered_findings(records) if f.get("fix")), None)
     if first and base:
-        out.append(Next(f"Look at {first['code']} ({first['title']}): {sentence(str(first['fix']))}", f"trainwright check {shlex.quote(source)}"))
+        out.append(Next(f"Look at {first['code']} ({first['title']}): {sentence(str(first['fix']))}", base.replace(" train ", " check ", 1)))
     waiting = [e for e in records.leaderboard if e.get("outcome") in ("not started", "out of time")]
     limit = seconds(records.plan.get("time"))
     if waiting and base and limit:
-        out.append(Next(f"{things(len(waiting), 'candidate')} had no time: give more.", f"{base} --time {limit * 5:g}s"))
+        out.append(Next(f"{things(len(waiting), 'candidate')} did not finish in the time: give more.", f"{base} --time {limit * 5:g}s"))
     out.append(Next("Check that the bundle is whole and unchanged.", f"trainwright verify {run}/bundle"))
     return tuple(out)
 

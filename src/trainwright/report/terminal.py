@@ -16,7 +16,7 @@ WIDTH = 100
 
 
 def summary_lines(run_folder: Path, *, width: int = WIDTH) -> list[str]:
-    """Read the run folder, and say what came of it. Raises SourceError TW035 when its files are not there."""
+    """Read the run folder, and say what came of it. Raises RequestError TW006, CheckFailed TW080 or TW083 as `read_records`."""
     return lines(read_records(run_folder), width=width)
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def write_report(run_folder: Path) -> Path:
-    """Write report.html. Raises SourceError TW035 when the run's files are not there, MachineError when the disk refuses."""
+    """Write report.html. Raises RequestError TW006, CheckFailed TW080 or TW083 as `read_records`, MachineError when the disk refuses."""
     path = run_folder / "report.html"
     files.write_text(path, render(read_records(run_folder)))
     return path

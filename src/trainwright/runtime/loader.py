@@ -61,7 +61,9 @@ def _load(path: Path, limit: int) -> Bundle:
     checked = {name: graphs.check(data) for name, data in files.items() if name.endswith(store.GRAPH)}
     texts = {name: parse_json(files[name], where=name) for name in (store.SKETCHES, store.EVIDENCE, store.BOM) if name in files}
     _is(all(isinstance(text, dict) for text in texts.values()), "a JSON file is no object", ", ".join(texts))
-    model, whole = digests(manifest, files, {name: graph.stripped for name, graph in checked.items()}, texts)
+    named = {name: digest_json(texts[name]) if name in texts else digest_bytes(files[name]) for name in manifest["files"] if name not in checked}
+    model = model_digest(manifest, named | {name: digest_bytes(graph.stripped) for name, graph in checked.items()})
+    whole = bundle_digest(model, named)
     if (model, whole) != (manifest["model_digest"], manifest["bundle_digest"]):
         raise bad("TW052", "the manifest is not the one that was written: its digests do not follow from what it says", where=store.MANIFEST)
     features = _features(manifest["features"])
@@ -126,16 +128,18 @@ def _compare(listed: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
             raise bad("TW052", "a file is not the one that was written: its digest differs", where=name)
 
 
-def digests(manifest: Mapping[str, Any], files: Mapping[str, bytes], stripped: Mapping[str, bytes], texts: Mapping[str, Any]) -> tuple[str, str]:
-    """The model digest and the bundle digest, from the manifest without them, the files, the stripped graphs and the JSON files as values.
+def model_digest(manifest: Mapping[str, Any], digests_of: Mapping[str, str]) -> str:
+    """What stands for all that computes: the manifest without its digests, and the files without evidence, card and bill of materials.
 
-    The model digest stands for what computes; the bundle digest also for what is said of it. JSON counts by its values, not by its blanks.
+    `digests_of` files: a graph's is that of its stripped form, a JSON file's that of its value, so neither doc strings nor blanks count.
     """
-    named = {name: digest_json(texts[name]) if name in texts else digest_bytes(stripped.get(name, files[name])) for name in manifest["files"]}
     model = {key: value for key, value in manifest.items() if key not in ("files", "model_digest", "bundle_digest")}
-    model_digest = digest_json({**model, "files": {name: digest for name, digest in named.items() if name not in WITHOUT_MODEL}})
-    about = {name: digest for name, digest in named.items() if name in WITHOUT_MODEL}
-    return model_digest, digest_json({"model": model_digest, "files": about})
+    return digest_json({**model, "files": {name: digest for name, digest in digests_of.items() if name not in WITHOUT_MODEL}})
+
+
+def bundle_digest(model: str, digests_of: Mapping[str, str]) -> str:
+    """What stands for the model and for what is said of it."""
+    return digest_json({"model": model, "files": {name: digest for name, digest in digests_of.items() if name in WITHOUT_MODEL}})
 
 
 def _features(listed: Any) -> tuple[ColumnSchema, ...]:

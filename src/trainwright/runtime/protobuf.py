@@ -130,6 +130,12 @@ def _read(data: bytes, at: int, end: int, message: str, path: str) -> Message:  
                 value[field.name] = numbers
         else:
             start, at = _span(data, at, end, wire, path)
+            if field.kind == "bytes" and field.repeated and tag < 128:  # the modes of trees: very many, very short
+                value[field.name].append(data[start:at])
+                while at + 1 < end and data[at] == tag and data[at + 1] < 128 and at + 2 + data[at + 1] <= end:
+                    start, at = at + 2, at + 2 + data[at + 1]
+                    value[field.name].append(data[start:at])
+                continue
             item = _read(data, start, at, field.kind, f"{path}.{field.name}") if field.kind in MESSAGES else _plain(data[start:at], field, path)
             if field.repeated:
                 value[field.name].append(item)
@@ -203,18 +209,33 @@ def _numbers(data: bytes, at: int, end: int, tag: int, field: Field, path: str) 
         if not field.repeated:
             return float(one[0]), at + width
         return _fixed_run(data, at, end, tag, field.kind) if tag < 128 else (one, at + width)
+    if field.repeated and tag < 128:
+        return _whole_run(data, at - 1, end, tag, path)
     value, at = _varint(data, at, end, path)
-    if not field.repeated:
-        return _signed(value), at
-    values = [_signed(value)]
-    while tag < 128 and at < end and data[at] == tag:
-        if at + 1 < end and data[at + 1] < 128:  # by far the most: one byte
-            values.append(data[at + 1])
-            at += 2
-        else:
-            value, at = _varint(data, at + 1, end, path)
-            values.append(_signed(value))
-    return np.array(values, "<i8"), at
+    one_or_many = np.array([_signed(value)], "<i8") if field.repeated else _signed(value)
+    return one_or_many, at
+
+
+def _whole_run(data: bytes, at: int, end: int, tag: int, path: str) -> tuple[Any, int]:
+    """Unpacked whole numbers: (tag, varint) again and again from the tag at `at`. Every second varint is the tag, so windows are read as packed."""
+    runs: list[Any] = []
+    size = 64  # windows grow with the run, so short runs stay cheap and long ones are read at once
+    while at < end and data[at] == tag:
+        octets = np.frombuffer(data, "u1", min(size, end - at), at)
+        ends = np.flatnonzero(octets < 128)
+        starts = np.concatenate([[0], ends[:-1] + 1]) if len(ends) else ends
+        tags, values = starts[: len(ends) // 2 * 2 : 2], starts[1::2]
+        other = np.flatnonzero(octets[tags] != tag)
+        count = int(other[0]) if len(other) else len(tags)
+        lengths = ends[1::2][:count] - values[:count] + 1
+        if not count or lengths.max() > 10:
+            raise _truncated(path)
+        runs.append(_varints(octets, values[:count], lengths))
+        at += int(ends[2 * count - 1]) + 1
+        if len(other):
+            break
+        size = min(2 * size, 1 << 22)
+    return np.concatenate(runs), at
 
 
 def _fixed_run(data: bytes, at: int, end: int, tag: int, kind: str) -> tuple[Any, int]:
@@ -241,7 +262,12 @@ def _packed(raw: bytes, kind: str, path: str) -> Any:
     sizes = ends - starts + 1
     if len(sizes) and sizes.max() > 10:
         raise _truncated(path)
-    values = np.zeros(len(ends), "u8")
+    return _varints(octets, starts, sizes)
+
+
+def _varints(octets: Any, starts: Any, sizes: Any) -> Any:
+    """The varints that begin at `starts` and are `sizes` bytes long, as int64."""
+    values = np.zeros(len(starts), "u8")
     for step in range(int(sizes.max()) if len(sizes) else 0):
         longer = np.flatnonzero(sizes > step)
         values[longer] |= (octets[starts[longer] + step].astype("u8") & np.uint64(127)) << np.uint64(7 * step)
@@ -273,10 +299,15 @@ def _write(value: Message, message: str) -> bytes:
         elif field.kind in WIRES:
             raw = _uint(content % 2**64) if field.kind == "int" else np.array([content], DTYPES[field.kind]).tobytes()
             out += [_tag(number, WIRES[field.kind]), raw]
-        else:
+        elif field.kind in MESSAGES:
             for item in content if field.repeated else [content]:
-                raw = _write(item, field.kind) if field.kind in MESSAGES else item.encode() if isinstance(item, str) else item
+                raw = _write(item, field.kind)
                 out += [_tag(number, 2), _uint(len(raw)), raw]
+        else:
+            texts = content if field.repeated else [content]
+            encoded = {text: text.encode() if isinstance(text, str) else text for text in set(texts)}
+            framed = {text: _tag(number, 2) + _uint(len(raw)) + raw for text, raw in encoded.items()}
+            out += map(framed.__getitem__, texts)
     return b"".join(out)
 
 

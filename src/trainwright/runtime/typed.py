@@ -204,7 +204,7 @@ class Typed:
                 return self._one(rows[0])
             return self._dicts(rows)
         if isinstance(rows, Mapping):
-            if rows and all(value is None or isinstance(value, (str, int, float, bool, np.generic)) for value in rows.values()):
+            if rows and all(isinstance(value, (str, bytes)) or not hasattr(value, "__len__") for value in rows.values()):
                 return self._one(rows)
             return self._columns(rows)
         if isinstance(rows, np.ndarray):

@@ -14,7 +14,7 @@ Support  what keeps an identifier, a tiny group or a lucky small table from coun
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,12 +72,17 @@ def _strengths(subject: Subject) -> dict[str, Strength]:
 
 
 def with_gaps(column: Column, judge: Callable[[Column, Rows], Strength]) -> Strength:
-    """Judge with missing as a value of its own, and once more on the rows that have a value: the better of the two."""
+    """Judge with missing as a value of its own, by the gaps alone, and on the rows that have a value: the first that blocks, or the best."""
     everything: Rows = np.arange(len(column), dtype=np.int64)
     missing = missing_of(column)
     best: Strength = judge(column, everything)
     present = np.flatnonzero(~missing)
-    if best.blocks or not missing.any() or len(present) < max(LEAST_ROWS, LEAST_PRESENT * len(column)):
+    if best.blocks or not missing.any() or len(present) < LEAST_ROWS:
+        return best
+    gaps: Strength = judge(missing.astype(np.float64), everything)
+    if gaps.blocks:
+        return replace(gaps, rule="whether it is missing tells the target")
+    if len(present) < LEAST_PRESENT * len(column):
         return best
     again: Strength = judge(take(column, present), present)
     return again if again.blocks or (again.skill > best.skill and len(present) >= 0.5 * len(column)) else best
@@ -106,10 +111,11 @@ def of_classes(column: Column, target: Codes, half: Flags) -> Strength:
     guess = by_intervals(column, target, classes, half)
     if guess is None:
         return best
-    right = float((guess == target).mean())
+    decided = guess >= 0
+    right = float((guess[decided] == target[decided]).mean())
     skill = (right - base) / (1 - base)
     blocks = right >= RIGHT and skill >= SKILL and outside >= 50 and len(target) >= 500
-    return Strength("intervals of it stand for the classes", right, skill, len(target), blocks) if skill > best.skill else best
+    return Strength("intervals of it stand for the classes", right, skill, int(decided.sum()), blocks) if skill > best.skill else best
 
 
 def vote(values: Codes, size: int, target: Codes, classes: int, half: Flags, least: int) -> Codes:
@@ -131,20 +137,25 @@ def vote(values: Codes, size: int, target: Codes, classes: int, half: Flags, lea
 
 
 def by_intervals(column: Floats, target: Codes, classes: int, half: Flags) -> Codes | None:
-    """(rows,) the class of the interval in which a row's number lies, made on the other half. None when it would take many intervals."""
+    """(rows,) the class of the interval in which a row's number lies, made on the other half; -1 in the gap between two intervals.
+
+    None when it would take many intervals.
+    """
     filled = np.where(np.isnan(column), -np.inf, column)
     guess = np.empty(len(target), dtype=np.int32)
     for side in (False, True):
         made = _intervals(filled[half != side], target[half != side], classes)
         if made is None:
             return None
-        starts, labels = made
-        guess[half == side] = labels[np.searchsorted(starts, filled[half == side], side="right")]
+        ends, starts, labels = made
+        interval = np.searchsorted(starts, filled[half == side], side="right")
+        between = interval < np.searchsorted(ends, filled[half == side], side="left")
+        guess[half == side] = np.where(between, -1, labels[interval])
     return guess
 
 
-def _intervals(column: Floats, target: Codes, classes: int) -> tuple[Floats, Codes] | None:
-    """Starts of the second and later intervals, and the class of each; None when bins of about 20 rows are not nearly pure."""
+def _intervals(column: Floats, target: Codes, classes: int) -> tuple[Floats, Floats, Codes] | None:
+    """Last number of each interval but the last, first number of each but the first, the class of each; None when bins of about 20 rows are not nearly pure."""
     order = np.argsort(column, kind="stable")
     x, y = column[order], target[order]
     width = max(20, -(-len(x) // 256))
@@ -157,7 +168,7 @@ def _intervals(column: Floats, target: Codes, classes: int) -> tuple[Floats, Cod
     changes = np.flatnonzero(np.diff(label)) + 1  # bins at which the class changes
     if len(changes) > 4 * classes:
         return None
-    starts = []
+    starts, ends = [], []
     for change in changes.tolist():
         low, high = (change - 1) * width, min((change + 1) * width, len(x))
         left, right = label[change - 1], label[change]
@@ -165,7 +176,9 @@ def _intervals(column: Floats, target: Codes, classes: int) -> tuple[Floats, Cod
         possible = np.concatenate([[True], x[low + 1 : high] > x[low : high - 1], [high == len(x)]])  # not inside equal numbers
         cut = low + int(np.where(possible, gain, gain.min() - 1).argmax())
         starts.append(x[cut] if cut < len(x) else np.inf)
-    return np.maximum.accumulate(np.array(starts, dtype=np.float64)), label[np.concatenate([[0], changes])].astype(np.int32)
+        ends.append(x[cut - 1] if cut else -np.inf)
+    first, last = (np.maximum.accumulate(np.array(part, dtype=np.float64)) for part in (starts, ends))
+    return last, first, label[np.concatenate([[0], changes])].astype(np.int32)
 
 
 # --- numbers ---------------------------------------------------------------------------------------------------------------------

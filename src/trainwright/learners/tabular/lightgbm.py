@@ -59,7 +59,7 @@ class LightGBM:
         explains="opaque",
         how="importances and Shapley values of the features",
         stops_early=True,
-        seconds=lambda rows, features, outputs: 0.2 + 300 * max(1, outputs if outputs > 2 else 1) * (1e-3 + 2e-9 * rows * features),
+        seconds=lambda rows, features, outputs: 0.2 + 300 * max(1, outputs if outputs > 2 else 1) * (1.5e-3 + 4e-9 * rows * features),
         memory=lambda rows, features, outputs: 60e6 + 6.0 * rows * features + 40.0 * rows * max(1, outputs),
     )
     space: ClassVar[Space] = {
@@ -101,7 +101,7 @@ class LightGBM:
             aside = lightgbm.Dataset(seen.matrix, (seen.target - mean) / unit, weight=seen.weight, reference=made, params=asked)
             watched = {"valid_sets": [aside], "callbacks": [lightgbm.early_stopping(self.patience, verbose=False)]}
         booster = lightgbm.train(asked, made, num_boost_round=budget.iterations or self.iterations, **watched)
-        kept = booster.best_iteration if watched else booster.current_iteration()
+        kept = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
         steps = _Ship(booster, kept, rows.matrix.shape[1], rows.classes, mean, unit)
         return Fitted(
             predict=_predictor(booster, kept, rows.classes, mean, unit), ship=steps, iterations=max(1, kept), notes={"trees": booster.num_trees()}

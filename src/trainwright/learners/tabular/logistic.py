@@ -22,7 +22,13 @@ from trainwright.runtime.step import Step
 from trainwright.runtime.steps import Linear, Link
 
 PENALTIES = ("none", "l1", "l2", "elasticnet")
-NEWTON = 3e8  # rows · (features · lines)²: operations up to which one Newton step is cheaper than the many of L-BFGS
+NEWTON = 2e10  # rows · (features · lines)²: operations up to which the few Newton steps are cheaper than the hundreds of L-BFGS
+
+
+def _seconds(rows: int, cells: int) -> float:
+    """Ten Newton steps, or three hundred of L-BFGS."""
+    few = rows * cells**2 <= NEWTON and cells <= 500
+    return 0.02 + (2e-9 * rows * cells**2 if few else 1e-6 * rows * cells)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +37,7 @@ class Logistic:
     strength: float = 1.0  # of the penalty, beside the summed loss (scikit-learn's 1 / C); not read with penalty "none"
     l1_ratio: float = 0.5  # share of |w|₁ in "elasticnet"
     max_iterations: int = 1000
-    tolerance: float = 1e-6  # of the gradient, where the search for the weights ends
+    tolerance: float = 1e-5  # of the gradient, where the search for the weights ends
 
     card: ClassVar[Card] = Card(
         title="logistic regression",
@@ -39,7 +45,7 @@ class Logistic:
         reads="scaled",
         explains="glass-box",
         how="one weight for each feature (and class)",
-        seconds=lambda rows, features, outputs: 0.02 + 6e-8 * rows * features * max(1, outputs - 1),
+        seconds=lambda rows, features, outputs: _seconds(rows, features * (outputs if outputs > 2 else 1)),
         memory=lambda rows, features, outputs: 16.0 * rows * features + 80.0 * rows * outputs,
     )
     space: ClassVar[Space] = {"penalty": Choice(("l2", "l1", "elasticnet")), "strength": LogUniform(1e-3, 1e3), "l1_ratio": Uniform(0.05, 0.95)}
@@ -74,7 +80,7 @@ class Logistic:
         if ratio > 0:
             solver = "saga"
         else:  # without a penalty the Hessian may be singular
-            solver = "newton-cholesky" if self.penalty == "l2" and len(rows.target) * cells**2 <= NEWTON and cells <= 2000 else "lbfgs"
+            solver = "newton-cholesky" if self.penalty == "l2" and len(rows.target) * cells**2 <= NEWTON and cells <= 500 else "lbfgs"
         asked: dict[str, Any] = {"C": np.inf if self.penalty == "none" else 1.0 / self.strength, "l1_ratio": ratio}
         if tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 8):  # there the kind of penalty is a word
             asked = {"penalty": None if self.penalty == "none" else self.penalty, "C": 1.0 / self.strength}

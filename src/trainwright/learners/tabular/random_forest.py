@@ -33,7 +33,7 @@ class RandomForest:
         reads="filled",
         explains="opaque",
         how="importances of the features",
-        seconds=lambda rows, features, outputs: 0.3 + 200 * 1e-7 * rows * np.sqrt(features) * np.log2(rows + 2),
+        seconds=lambda rows, features, outputs: 0.3 + 200 * 1e-8 * rows * np.sqrt(features) * np.log2(rows + 2),
         memory=lambda rows, features, outputs: 4.0 * rows * features + 200 * 30.0 * rows * max(1, outputs) / 3,
     )
     space: ClassVar[Space] = {
