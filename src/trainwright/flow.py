@@ -110,7 +110,7 @@ def reproduce(folder: str | Path, *, out: Path, progress: Progress | None = None
     """Do a run again from its record, without any clock, and compare digests.
 
     Gives `same`, both pairs of digests, `changed` (versions or machine that differ, in words), `run` (the new run's folder).
-    Raises RequestError (TW006) when the run did not end, SourceError (TW032) when its rows are gone or are other rows now.
+    Raises RequestError (TW006) when the run did not end, SourceError (TW087) when its rows are gone or are other rows now.
     """
     run = Run(folder)
     before = run.summary

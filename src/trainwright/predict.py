@@ -9,10 +9,11 @@ import numpy as np
 
 from trainwright import runtime
 from trainwright.data.sources import read_table
-from trainwright.errors import RequestError, SourceError, nearest
+from trainwright.errors import RequestError
 from trainwright.record import files
 from trainwright.record.log import NAME
 from trainwright.runtime.columns import Coded
+from trainwright.runtime.schema import ColumnSchema
 
 
 def predict_file(model: str | Path, source: str | Path, output: Path, *, identifier: str | None = None) -> dict[str, Any]:
@@ -28,10 +29,9 @@ def predict_file(model: str | Path, source: str | Path, output: Path, *, identif
         raise RequestError("TW009", f"cannot write {output.suffix or 'a file without ending'}", where=str(output), fix="end it with .csv or .parquet")
     folder = Path(model)
     bundle = runtime.load(folder / "bundle" if (folder / NAME).exists() else folder)
-    table = read_table(source, like=bundle.features)
-    if identifier is not None and identifier not in table.columns:
-        near = nearest(identifier, table.columns)
-        raise SourceError("TW021", f"there is no column {identifier!r}", where=str(source), fix=f"did you mean {near!r}?" if near else "--id names a column of the source")
+    own = {feature.name for feature in bundle.features}
+    beside = [ColumnSchema(name=identifier, kind="identifier")] if identifier is not None and identifier not in own else []
+    table = read_table(source, like=[*bundle.features, *beside])
     outputs = bundle.outputs_of({feature.name: table.columns[feature.name] for feature in bundle.features})
     frame: dict[str, Any] = {}
     if identifier is not None:
@@ -41,8 +41,8 @@ def predict_file(model: str | Path, source: str | Path, output: Path, *, identif
     frame |= {f"probability_{name}": outputs[:, index] for index, name in enumerate(bundle.classes)}
     written = pl.DataFrame({name: values.tolist() if isinstance(values, np.ndarray) and values.dtype == object else values for name, values in frame.items()})
     _write(written, output)
-    spare = [name for name in table.columns if name not in {feature.name for feature in bundle.features} and name != identifier]
-    notes = [f"not needed and left out: {', '.join(spare[:10])}{' …' if len(spare) > 10 else ''}"] if spare else []
+    spare = table.source.columns - len(table.columns)
+    notes = [f"{spare} columns of the source were not needed"] if spare else []
     return {"rows": table.rows, "columns": list(frame), "output": str(output), "notes": [*table.source.notes, *notes]}
 
 

@@ -342,19 +342,18 @@ def begin_again(run: Run, out: Path) -> Path:
         log.append("session", resumed=False)
         recorded_event = next(event for event in run.events if event.kind == "dataset")
         if (run.folder / "data").exists():
-            shutil.copytree(run.folder / "data", folder / "data", copy_function=store.link)
-            dataset = store.load(folder / "data")
+            dataset = store.load(run.folder / "data", check=True)
             files.write(folder / "dataset.json", (run.folder / "dataset.json").read_bytes())
         else:
             if run.asked.source is None or not Path(run.asked.source).exists():
                 raise SourceError(
-                    "TW032", "the rows of this run are gone", where=str(run.folder), why="they were not kept with it", fix="put the source back where it was"
+                    "TW087", "the rows of this run are gone", where=str(run.folder), why="they were not kept with it", fix="put the source back where it was"
                 )
             dataset = look_at(run.asked, None)
             files.write_json(folder / "dataset.json", describe(dataset))
-            store.keep(dataset, folder, out / ".data")
+        store.keep(dataset, folder, out / ".data")
         if store.digest_of(dataset) != recorded_event.what["digest"]:
-            raise SourceError("TW032", "the rows are not those of the run", where=str(run.folder), why="their digest differs", fix="put the same file back")
+            raise SourceError("TW087", "the rows are not those of the run", where=str(run.folder), why="their digest differs", fix="put the same file back")
         log.append("dataset", **recorded_event.what)
     return folder
 

@@ -15,6 +15,8 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from trainwright.data.sources import line_of, read_table
 from trainwright.errors import MachineError, SourceError, TrainwrightError
@@ -182,11 +184,11 @@ def test_like_reads_by_the_first_tables_rules(tmp_path):
     train = read_table(written(tmp_path, "a;b;c\n1,5;x;01/02/2020\n2,5;?;13/02/2020\n3,5;y;14/02/2020\n"))
     schemas = [d.schema for d in train.described]
     test = read_table(written(tmp_path, "c;extra;b;a\n03/04/2021;1;?;7,25\n", "u.csv"), like=schemas)
-    assert list(test.columns) == ["a", "b", "c"]
+    assert list(test.columns) == ["a", "b", "c", "extra"]
+    assert (test.described[3].role, words(test.columns["extra"])) == ("set aside", ["1"])
     assert test.columns["a"].tolist() == [7.25]
     assert words(test.columns["b"]) == [None]
     assert test.columns["c"].tolist() == [pd.Timestamp("2021-04-03", tz="UTC").timestamp()]
-    assert any("left out" in note for note in test.source.notes)
     error = code_of(written(tmp_path, "aa;b;c\n1;x;01/02/2020\n", "v.csv"), like=schemas)
     assert (error.code, "'aa'" in error.fix) == ("TW039", True)
     error = code_of(written(tmp_path, "a;b;c\n1;x;01/02/2020\nlots;x;01/02/2020\n", "w.csv"), like=schemas)
@@ -297,6 +299,60 @@ def test_unknown_columns_name_the_nearest(tmp_path):
     error = code_of(path, roles={"citty": "target"})
     assert (error.code, "'city'" in error.fix, "target" in error.why) == ("TW021", True, True)
     assert code_of(path, kinds={"siz": "category"}).code == "TW021"
+
+
+FRAGMENTS = [
+    b"a",
+    b"1",
+    b",",
+    b";",
+    b"\n",
+    b"\r\n",
+    b'"',
+    b"'",
+    b" ",
+    b"\t",
+    b"\xe9",
+    b"\xc3\xa9",
+    b"\xff\xfe",
+    b"\0",
+    b"x,y\n",
+    b"1,2\n",
+    b"sep=;",
+    b"\xef\xbb\xbf",
+    b"2020-01-01",
+    b"nan",
+    b"-",
+    b".",
+]
+
+
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=40).map(b"".join))
+@settings(max_examples=400, deadline=None, derandomize=True)
+def test_any_bytes_are_a_table_or_one_clear_error(tmp_path_factory, data):
+    path = tmp_path_factory.getbasetemp() / "fuzz.csv"
+    path.write_bytes(data)
+    code, table = "", None
+    try:
+        table = read_table(path)
+    except TrainwrightError as error:
+        code = error.code
+    assert (table is None) == (code in {f"TW0{n}" for n in range(20, 40)})
+    if table is None:
+        return
+    assert table.rows >= 1
+    assert all(len(column) == table.rows for column in table.columns.values())
+    lines = [line_of(table.source, row) for row in range(table.rows)]
+    assert None not in lines
+    assert lines == sorted(lines)  # type: ignore[type-var]
+
+
+def test_blanks_around_names_and_points_of_whole_words_are_said(tmp_path):
+    table = read_table(written(tmp_path, "a, b\n1.0,x\n2.0,y\n1.0,z\n"))
+    assert list(table.columns) == ["a", "b"]
+    assert any("blanks around 1 column names" in note for note in table.source.notes)
+    assert words(table.columns["a"]) == ["1", "2", "1"]
+    assert "without a point" in table.described[0].note
 
 
 SHARED = Path(__file__).parents[2] / "../shared/data"

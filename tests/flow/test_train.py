@@ -279,7 +279,7 @@ def test_forget_erases_rows_and_keeps_the_proof(runs: dict[str, dict[str, Any]],
     assert cli("reproduce", made["run"], "--out", tmp_path / "again")["same"] is True  # from the source, which is still there
     (tables / "penguins.csv").rename(tables / "away.csv")
     try:
-        assert cli("reproduce", made["run"], "--out", tmp_path / "more", exit_code=2)["code"] == "TW032"
+        assert cli("reproduce", made["run"], "--out", tmp_path / "more", exit_code=2)["code"] == "TW087"
     finally:
         (tables / "away.csv").rename(tables / "penguins.csv")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import made_runs as made
 import pytest
+import yaml
 
 from trainwright.errors import CheckFailed, RequestError
 from trainwright.record.log import Event
@@ -264,6 +265,40 @@ def test_a_folder_that_is_no_run_says_what_is_missing(tmp_path: Path) -> None:
     (folder / "evidence.json").write_text('{"metrics": ')
     with pytest.raises(CheckFailed, match=r"TW083.*evidence\.json is not JSON"):
         write_report(folder)
+
+
+def test_next_commands_ask_for_the_same_again(tmp_path: Path) -> None:
+    folder = made.binary(tmp_path / "my runs" / "a b")
+    asked = {"source": "data/my adult.csv", "target": "income", "split": "group:id", "positive": ">50K", "time": "60s", "drop": ["x"]}
+    (folder / "asked.yaml").write_text(yaml.safe_dump(asked))
+    text = Page(write_report(folder).read_text(encoding="utf-8")).text
+    assert "trainwright train 'data/my adult.csv' --target income --positive '>50K' --split group:id --time 300" in text
+    assert "trainwright check 'data/my adult.csv' --target income --positive '>50K' --split group:id --drop x" in text
+    assert f"trainwright predict '{folder}' rows.csv -o predictions.csv" in text
+
+
+def test_a_model_that_looks_at_nothing_is_said_to(tmp_path: Path) -> None:
+    folder = made.binary(tmp_path / "dummy")
+    board = json.loads((folder / "leaderboard.json").read_text())
+    for entry in board:
+        entry["chosen"] = entry["learner"] == "tabular/dummy"
+    (folder / "leaderboard.json").write_text(json.dumps(board))
+    lines = "\n".join(summary_lines(folder))
+    assert "The model looks at no column" in lines
+    assert "Next    trainwright train data/adult.csv --target income --time 300" in lines  # more time comes first
+
+
+def test_a_better_candidate_that_did_not_ship_is_told_first(tmp_path: Path) -> None:
+    folder = made.regression(tmp_path / "over")
+    board, summary = (json.loads((folder / f"{name}.json").read_text()) for name in ("leaderboard", "summary"))
+    board.insert(0, made.entry(3, "tabular/lightgbm", 25.25))
+    (folder / "leaderboard.json").write_text(json.dumps(board))
+    (folder / "summary.json").write_text(json.dumps(summary | {"warnings": ["tabular/lightgbm: out of time"]}))
+    lines = summary_lines(folder)
+    said = " ".join(" ".join(lines).split())
+    assert "Random forest ships (cross-validated root mean squared error 31.2), although 1 candidate scored better" in said
+    assert "gradient boosting (LightGBM) with 25.2" in said
+    assert said.index("Beware - Random forest ships") < said.index("Passed over, tabular/lightgbm: out of time.") < said.index("not clearly better")
 
 
 def test_time_is_told_by_stage_without_the_gap_between_sessions() -> None:

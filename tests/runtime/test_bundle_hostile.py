@@ -470,6 +470,12 @@ def test_the_graphs_that_the_hostile_ones_were_made_of_are_sound():
     for data in (tree(), tree(base_values=[1.0, 2.0, 3.0]), node("Relu"), doubling(3), constant(np.ones((5, 3), np.float32))):
         assert check(data).inputs == {"x": ("float32", (5,))}
     check(node("LinearRegressor", domain="ai.onnx.ml", coefficients=[1.0] * 25, targets=5))
+    lists = ("treeids", "nodeids", "featureids", "values", "truenodeids", "falsenodeids", "missing_value_tracks_true")
+    leaf = {f"nodes_{name}": [0.0 if name == "values" else 0] for name in lists} | {"nodes_modes": ["LEAF"]}
+    check(tree(**leaf, target_treeids=[0], target_nodeids=[0], target_ids=[2], target_weights=[0.5]))
+    shared = tree(nodes_modes=["BRANCH_EQ", "BRANCH_EQ", *["LEAF"] * 3, "BRANCH_LEQ", "LEAF", "LEAF"], nodes_truenodeids=[3, 3, 0, 0, 0, 1, 0, 0],
+                  nodes_falsenodeids=[1, 4, 0, 0, 0, 2, 0, 0], nodes_treeids=[0, 0, 2, 0, 0, 1, 1, 1], target_treeids=[2, 0, 0, 1, 1])  # fmt: skip
+    check(shared)  # a set of categories: a chain of comparisons whose yes is one node
 
 
 def test_a_deep_tree_is_refused():

@@ -1,7 +1,7 @@
 """Whether a bundle is still the one that was written: every digest computed anew.
 
 Takes    the path of a bundle.
-Gives    its digests; CheckFailed TW081 naming the file that differs; BundleError when it cannot be a bundle at all.
+Gives    its digests; CheckFailed TW083 naming the file that differs; BundleError when it cannot be a bundle at all.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def verify(path: Path) -> dict[str, Any]:
     """Load the bundle, which computes every digest and compares it with the manifest.
 
     Gives   {"format", "task", "model_digest", "bundle_digest", "files": {name: sha256}}.
-    Raises  CheckFailed TW081 when a file is missing, added or changed; BundleError for what is no bundle or none that may be opened.
+    Raises  CheckFailed TW083 when a file is missing, added or changed; BundleError for what is no bundle or none that may be opened.
     """
     try:
         bundle = load(path)
@@ -25,7 +25,7 @@ def verify(path: Path) -> dict[str, Any]:
         if error.code != "TW052":
             raise
         raise CheckFailed(
-            "TW081",
+            "TW083",
             error.what,
             where=error.where,
             why="this is not the bundle that was measured, so its evidence says nothing about it",

@@ -21,7 +21,7 @@ from trainwright.data.cells import FEW, Cells, type_series
 from trainwright.data.dataset import Described, Role
 from trainwright.data.infer import Inferred, Look, as_kind, infer_number, infer_text, marks_in, notation_of
 from trainwright.errors import SourceError
-from trainwright.runtime.cells import BLANKS
+from trainwright.runtime.cells import BLANKS, WHOLE_WITH_ZEROS
 from trainwright.runtime.columns import Coded, Column
 from trainwright.runtime.schema import KINDS, ColumnSchema, Kind
 
@@ -71,6 +71,7 @@ def describe(frame: pl.DataFrame, asked: Asked) -> tuple[tuple[Described, ...], 
         elif name in numbers and not (comma and _all_grouped(series)):
             inferred = infer_number(name, role, numbers[name], distinct=distinct[name], written=ColumnSchema(name=name, kind="number"))
             cells = Cells(numbers[name], _none()) if inferred.schema.kind in ("number", "yesno") else type_series(series, inferred.schema)
+            inferred = _without_points(inferred, series)
         elif series.dtype == pl.String:
             inferred, cells = _text(series, replace(looks.get(name) or look_at(series, role), comma=comma))
         else:
@@ -93,6 +94,13 @@ def describe_one(inferred: Inferred, role: Role, cells: Cells, distinct: int | N
     if cells.endless:
         notes.append(f"{cells.endless:,} infinities read as missing" if cells.endless > 1 else "1 infinity read as missing")
     return Described(schema, role, inferred.why, flag_of(schema, distinct), missing, distinct, "; ".join(notes))
+
+
+def _without_points(inferred: Inferred, series: pl.Series) -> Inferred:
+    """Say it when words that are whole numbers lost their ".0"."""
+    if inferred.schema.kind not in ("category", "ordered", "identifier", "constant") or not series.str.contains(rf"^\s*{WHOLE_WITH_ZEROS}\s*$").any():
+        return inferred
+    return replace(inferred, note="whole numbers are written without a point: 3.0 is the word 3")
 
 
 def count_distinct(values: NDArray[np.float64]) -> int:
@@ -179,7 +187,7 @@ def _text(series: pl.Series, look: Look) -> tuple[Inferred, Cells]:
         return finer, cells
     if finer.schema.kind == "yesno":
         return finer, cells  # 1 and 0 are the numbers already
-    return finer, replace(type_series(series, finer.schema), endless=cells.endless)
+    return _without_points(finer, series), replace(type_series(series, finer.schema), endless=cells.endless)
 
 
 def _contradicted(schema: ColumnSchema, cells: Cells) -> bool:

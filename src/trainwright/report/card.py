@@ -161,7 +161,7 @@ def _analyses(records: Records) -> list[str]:
         for name, entry in records.evidence.get("baselines", {}).items()
     ]
     body = table(("baseline", glossary.in_sentence(records.metric), "the model is better by"), rows) if rows else "No baseline was measured."
-    return ["## Quantitative analyses", bullets(text(sentence) for sentence in sentences.told(records).good), body]
+    return ["## Quantitative analyses", bullets(text(sentence) for sentence in sentences.good(records)), body]
 
 
 def _difference(entry: Json) -> str:
@@ -174,6 +174,7 @@ def _caveats(records: Records) -> list[str]:
         + (f" Let through because: {text(f['because'])}" if f["because"] else "")
         for f in sentences.ordered_findings(records)
     ]
+    found = found if sentences.looks_at_rows(records) else [sentences.NO_LOOK, *found]
     notes = [text(note) for note in records.evidence.get("notes", [])]
     body = bullets([*found, *notes]) if found or notes else "No finding and no note was recorded."
     return ["## Caveats and recommendations", body, *_asked("When is it to be measured again, and who decides that it is taken out of use?")]

@@ -106,7 +106,7 @@ def verdict(records: Records) -> Json:
     results = {learner: sentences.verdict(records, learner) for learner in sentences.baselines(records)}
     for kind, words in (
         ("worse", "worse than {}"),
-        ("itself", "{} itself was chosen"),
+        ("itself", "{} itself is what ships"),
         ("level", "not clearly better than {}"),
         ("unknown", "not compared with {}"),
     ):
@@ -247,7 +247,7 @@ def board(records: Records) -> Json:
     chosen = records.chosen
     places = decimals(finite(chosen.get("low")), finite(chosen.get("high")), finite(chosen.get("score")))
     low, high = charts.spread([e.get("score") for e in entries], [chosen.get(key) for key in ("score", "low", "high")])
-    better = str(records.headline.get("better") or glossary.better(records.metric))
+    better = sentences.better_way(records)
     done = sum(1 for e in records.leaderboard if e.get("outcome") == "done")
     unfinished = len(records.leaderboard) - done
     rest = f"{count(unfinished)} of {things(len(records.leaderboard), 'candidate')} did not finish." if unfinished else "All of them finished."

@@ -16,6 +16,7 @@ from trainwright.report.numbers import count, decimals, entry_decimals, finite, 
 from trainwright.report.records import Json, Records
 
 Verdict = Literal["better", "level", "worse", "itself", "unknown"]
+NO_LOOK = "The model looks at no column: every row gets the same answer. No candidate that learns did better, or finished."
 FEW = 100  # rows below which an interval is called wide
 
 
@@ -50,6 +51,12 @@ def told(records: Records) -> Told:
         beware=beware(records),
         next=what_next(records),
     )
+
+
+def good(records: Records) -> tuple[str, ...]:
+    """How good, in the metric, in everyday terms, and beside each baseline."""
+    first = headline(records.evidence, records.dataset, records.metric)
+    return (first, *plain(records), *(against(records, learner) for learner in baselines(records)))
 
 
 def predicts(dataset: Json) -> str:
@@ -146,7 +153,7 @@ def against(records: Records, learner: str) -> str:
     )
     result, entry = verdict(records, learner), _difference(records, learner)
     if result == "itself":
-        return f"{name} is the model itself: nothing else that finished did better."
+        return f"{name} is the model itself."
     if entry is None or result == "unknown":
         return f"{has}; the difference was not measured."
     amount = f"{score({**entry, 'value': abs(entry['value'])})} (95 % interval of the difference {interval(entry)})"
@@ -158,6 +165,9 @@ def against(records: Records, learner: str) -> str:
 def measured(evidence: Json, dataset: Json) -> str:
     """How the numbers came about: sealed or nested, on how many rows, by which interval method."""
     rows, design = things(evidence.get("rows"), "row"), evidence.get("design")
+    units = finite(evidence.get("units"))
+    if units is not None and units != finite(evidence.get("rows")):
+        rows = f"{rows} in {things(units, 'group')}"
     how = (
         f"{evidence.get('method')}, {count(evidence.get('draws'))} draws"
         if finite(evidence.get("draws"))
@@ -197,7 +207,9 @@ def beware(records: Records, *, most: int = 4) -> tuple[str, ...]:
     """What the reader must know before relying on it: let-through findings, no gain, few rows, notes of the evidence, then the warnings."""
     out: list[str] = []
     if not looks_at_rows(records):
-        out.append("The model looks at no column: every row gets the same answer. No candidate that learns did better, or finished.")
+        out.append(NO_LOOK)
+    if passed_over(records):
+        out += [winner(records), *(sentence(f"passed over, {w}") for w in records.summary.get("warnings") or ())]
     for finding in ordered_findings(records):
         if finding["blocking"]:
             because = f"Let through because: {finding['because']}" if finding["because"] else "No reason was recorded for letting it through"
@@ -237,18 +249,34 @@ def run_name(folder: Path) -> str:
 
 def what_next(records: Records) -> tuple[Next, ...]:
     """Commands that follow from what was found, the most useful first."""
-    run, source = run_name(records.folder), str(records.plan.get("source") or "")
-    base = f"trainwright train {shlex.quote(source)} --target {shlex.quote(str(records.dataset.get('target')))}" if source else ""
-    out = [Next("Predict new rows with it.", f"trainwright predict {run} rows.csv -o predictions.csv")]
+    run = run_name(records.folder)
+    predict = Next("Predict new rows with it.", f"trainwright predict {run} rows.csv -o predictions.csv")
+    out = [predict]
     first = next((f for f in ordered_findings(records) if f.get("fix")), None)
-    if first and base:
-        out.append(Next(f"Look at {first['code']} ({first['title']}): {sentence(str(first['fix']))}", base.replace(" train ", " check ", 1)))
+    if first and (command := again(records, verb="check")):
+        out.append(Next(f"Look at {first['code']} ({first['title']}): {sentence(str(first['fix']))}", command))
     waiting = [e for e in records.leaderboard if e.get("outcome") in ("not started", "out of time")]
     limit = seconds(records.plan.get("time"))
-    if waiting and base and limit:
-        out.append(Next(f"{things(len(waiting), 'candidate')} did not finish in the time: give more.", f"{base} --time {limit * 5:g}s"))
+    if waiting and limit and (command := again(records, time=5 * limit)):
+        more = Next(f"{things(len(waiting), 'candidate')} did not finish in the time: give more.", command)
+        out = [more, *out] if passed_over(records) or not looks_at_rows(records) else [*out, more]
     out.append(Next("Check that the bundle is whole and unchanged.", f"trainwright verify {run}/bundle"))
     return tuple(out)
+
+
+LOOKING = ("source", "target", "task", "positive", "split", "test", "weight", "kinds", "drop", "protected")  # what `check` depends on
+
+
+def again(records: Records, *, verb: str = "train", **changed: object) -> str:
+    """The command that asks for the same again, but for what is `changed`; "" where what was asked is not known or was a frame."""
+    from trainwright.plan.command import command_of  # late: a card needs no plan model
+    from trainwright.plan.model import Plan
+
+    if not records.asked.get("source"):
+        return ""
+    kept = {key: value for key, value in records.asked.items() if verb == "train" or key in LOOKING}
+    plan = Plan.model_validate({"target": records.dataset.get("target"), **kept, **changed})
+    return command_of(plan, verb=verb)
 
 
 def seconds(value: object) -> float | None:
@@ -262,13 +290,30 @@ def winner(records: Records) -> str:
     entry = records.chosen
     if not entry:
         return "No candidate was chosen."
-    tried = [e for e in records.leaderboard if e.get("outcome") == "done"]
     places = decimals(finite(entry.get("low")), finite(entry.get("high")), finite(entry.get("score")))
     value = f": {fixed(entry.get('score'), places)}" if finite(entry.get("score")) is not None else ""
-    return (
-        f"{glossary.learner_title(str(entry.get('learner') or ''))} was chosen out of {things(len(tried), 'finished candidate')} "
-        f"by cross-validated {glossary.in_sentence(records.metric)}{value}."
-    )
+    name, metric = glossary.learner_title(str(entry.get("learner") or "")), glossary.in_sentence(records.metric)
+    over = passed_over(records)
+    if over:
+        best = f"{glossary.spoken(str(over[0].get('learner') or ''))} with {fixed(over[0].get('score'), places)}"
+        value = f" {fixed(entry.get('score'), places)}"
+        return f"{name} ships (cross-validated {metric}{value}), although {things(len(over), 'candidate')} scored better, first of all {best}."
+    tried = [e for e in records.leaderboard if e.get("outcome") == "done"]
+    return f"{name} was chosen out of {things(len(tried), 'finished candidate')} by cross-validated {metric}{value}."
+
+
+def passed_over(records: Records) -> list[Json]:
+    """Candidates that scored better than the one that ships, best first: they could not be shipped under the limits, or failed the parity gate."""
+    mine, lower = finite(records.chosen.get("score")), better_way(records) == "lower"
+    scored = [(s, e) for e in records.leaderboard if (s := finite(e.get("score"))) is not None and e.get("outcome") == "done"]
+    if mine is None:
+        return []
+    return [e for s, e in sorted(scored, key=lambda pair: pair[0] if lower else -pair[0]) if (s < mine if lower else s > mine)]
+
+
+def better_way(records: Records) -> str:
+    """ "higher" or "lower": which way the primary metric is better."""
+    return str(records.headline.get("better") or glossary.better(records.metric))
 
 
 def missing_words(records: Records) -> str:

@@ -206,7 +206,7 @@ def _make(entry: Mapping[str, Any], arrays: Mapping[str, Array], data: Mapping[s
     try:
         return kind.from_parts(entry["settings"], arrays, data)
     except BundleError as error:
-        raise BundleError(error.code, error.what, where=where, why=error.why, fix=error.fix) from error
+        raise BundleError("TW054", error.what, where=where, why=error.why, fix=error.fix) from error
     except Exception as error:
         raise bad(
             "TW054", f"a step of kind {entry['kind']!r} cannot be made from what the bundle holds", where=where, why=type(error).__name__

@@ -113,8 +113,8 @@ def test_infinities_are_no_trouble(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("kind", ["binary", "three classes", "numbers", "given"])
 def test_noise_blocks_nothing_and_hardly_warns(kind: str) -> None:
-    warnings = 0
-    for seed in range(20):
+    gaps = others = 0
+    for seed in range(20 if kind in ("binary", "numbers") else 8):
         rng = np.random.default_rng([20261124, seed])
         n = 600
         columns = {f"n{i}": rng.normal(size=n) for i in range(25)}
@@ -126,8 +126,10 @@ def test_noise_blocks_nothing_and_hardly_warns(kind: str) -> None:
         classes = {"numbers": (), "three classes": ("a", "b", "c")}.get(kind, ("a", "b"))
         found = find(made(columns, y, classes=classes, sealed=sealed, how=how), protected=("c0", "c3"), seed=seed)
         assert not any(finding.blocking for finding in found)
-        warnings += sum(finding.code != "TW161" for finding in found)
-    assert warnings <= 2  # of 20 tables with 50 columns
+        gaps += sum(finding.code in ("TW162", "TW163") for finding in found)
+        others += sum(finding.code not in ("TW161", "TW162", "TW163") for finding in found)  # small groups there are
+    assert others == 0
+    assert gaps <= 5  # two attributes and their crossing in 20 tables, each wrong in 5 % by design: 3 expected
 
 
 def test_wide_and_long_tables_take_seconds(rng: np.random.Generator) -> None:

@@ -63,7 +63,7 @@ def test_many_and_rare_categories(rng: np.random.Generator) -> None:
     assert finding.figures["categories"] == {"many": 120}
     (finding,) = seen(dataset, "TW115")
     assert finding.figures["many"] == {"rare": 120, "categories": 120, "rows": 1.0}
-    assert seen(table(rng, {"c": words([0, 1, 2, 3] + list(np.arange(996) % 9 + 10))}), "TW115") == []  # four rare ones only
+    assert seen(table(rng, {"c": words([0, 1, 2, 3, *(np.arange(996) % 9 + 10)])}), "TW115") == []  # four rare ones only
 
 
 def test_unused_words_of_a_vocabulary_are_no_categories(rng: np.random.Generator) -> None:

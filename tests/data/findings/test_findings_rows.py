@@ -65,6 +65,15 @@ def test_copied_rows_of_a_table_of_categories_do_block(rng: np.random.Generator)
     assert [finding.blocking for finding in seen(dataset, "TW103")] == [True]
 
 
+def test_a_test_file_that_is_part_of_the_training_file_blocks(rng: np.random.Generator) -> None:
+    columns, y = wide(rng, 800), rng.integers(0, 2, 800)
+    columns = {name: np.concatenate([column, column[:200]]) for name, column in columns.items()}
+    dataset = made(columns, np.concatenate([y, y[:200]]), classes=AB, how="given", sealed=np.arange(800, 1000))
+    (finding,) = seen(dataset, "TW103")
+    assert finding.blocking
+    assert finding.figures["share"] == 1.0
+
+
 # --- TW104: groups on both sides
 
 
@@ -107,6 +116,17 @@ def test_no_duplicates_no_finding_and_few_possible_rows_neither(rng: np.random.G
     assert seen(made(wide(rng, 500), rng.integers(0, 2, 500), classes=AB), "TW120") == []
     coarse = {"a": rng.integers(0, 3, 500).astype(float), "b": words(rng.integers(0, 3, 500))}
     assert seen(made(coarse, rng.integers(0, 2, 500), classes=AB), "TW120") == []
+
+
+@pytest.mark.parametrize("copied", [30, 500])
+def test_copies_in_a_table_of_numbers_are_no_chance(rng: np.random.Generator, copied: int) -> None:
+    columns = {name: np.concatenate([column, column[:copied]]) for name, column in wide(rng, 500).items()}
+    (finding,) = seen(made(columns, rng.normal(size=500).tolist() + [0.0] * copied), "TW120") or [None]
+    assert finding is None  # the targets differ
+    y = rng.normal(size=500)
+    (finding,) = seen(made(columns, np.concatenate([y, y[:copied]])), "TW120")
+    assert finding.figures["extra"] == copied
+    assert not finding.figures["by_chance"]
 
 
 def test_contradictions_set_the_best_accuracy(rng: np.random.Generator) -> None:

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trainwright.data.findings.interface import SAMPLE, Check, Found, Subject, codes_of, count, drop, figure, figures_by, missing_of, names, share
 from trainwright.data.findings.measures import chi_squared_tail, fingerprints, kolmogorov, newcombe, normal_tail
 from trainwright.data.findings.structure import likely_groups
-from trainwright.runtime.columns import Coded, Column, Floats, Rows
+from trainwright.runtime.columns import Coded, Column, Floats, Rows, take
+
+Flags = NDArray[np.bool_]
 
 BLOCK_ROWS = 0.01  # the share of sealed rows from which shared rows block: they may move the score by as much
 MOVED = 0.1  # the distance between two distributions from which a shift is told
@@ -50,23 +53,25 @@ def rows_on_both_sides(subject: Subject) -> Iterable[Found]:
     )
 
 
-def looks_like_chance(columns: list[Column], rows: Rows, twins: np.ndarray) -> bool:
-    """Whether rows with a twin are much commoner kinds of rows than those without: then they agree because few values are possible.
+def looks_like_chance(columns: list[Column], rows: Rows, twins: Flags) -> bool:
+    """Whether rows that have a twin may well agree by chance, because few kinds of rows are possible.
 
-    A row's commonness is the sum over columns of the log of how many rows have its value. A row that was *copied* may be any row, so its
-    commonness is like that of the others; rows that agree by chance are the common ones. Judged by the chance that a twin is commoner
-    than another row (the Mann-Whitney share): above 0.75, and 10 rows at least on each side; or all rows but a few have twins.
+    A row's commonness is the sum over columns of the log of how many rows have its value, each kind of row counted once. A row that was
+    *copied* may be any row, so its commonness is like that of the others; rows that agree by chance are the common ones. Judged by the
+    chance that a row with a twin is commoner than one without (the Mann-Whitney share): above 0.75. Where one side has fewer than 10
+    kinds of rows that says nothing; then by the twins that a row would have if columns were independent: 0.01 or more.
     """
-    inside, outside = int(twins.sum()), int((~twins).sum())
-    if outside < 10 or outside < 0.02 * len(rows):
-        return inside > 10
-    if inside < 10:
-        return False
-    common = np.zeros(len(rows))
+    _, first = np.unique(fingerprints(columns, rows), return_index=True)
+    kinds, twins = rows[first], twins[first]
+    common, same = np.zeros(len(kinds)), 1.0
     for column in columns:
-        values, size = codes_of(column.codes[rows].astype(np.float64) if isinstance(column, Coded) else column[rows])
-        common += np.log(np.bincount(values, minlength=size)[values])
-    ranks = np.empty(len(rows))
+        values, size = codes_of(take(column, kinds))
+        counts = np.bincount(values, minlength=size)
+        common += np.log(counts[values])
+        same *= float(((counts / len(kinds)) ** 2).sum())
+    inside, outside = int(twins.sum()), int((~twins).sum())
+    if min(inside, outside) < 10:
+        return len(kinds) * same >= 0.01
     _, inverse, counts = np.unique(np.round(common, 9), return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
     return bool((ranks[twins].sum() - inside * (inside + 1) / 2) / (inside * outside) > 0.75)

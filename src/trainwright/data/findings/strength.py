@@ -155,7 +155,10 @@ def by_intervals(column: Floats, target: Codes, classes: int, half: Flags) -> Co
 
 
 def _intervals(column: Floats, target: Codes, classes: int) -> tuple[Floats, Floats, Codes] | None:
-    """Last number of each interval but the last, first number of each but the first, the class of each; None when bins of about 20 rows are not nearly pure."""
+    """Last number of each interval but the last, first number of each but the first, the class of each.
+
+    None when bins of about 20 rows are not nearly pure.
+    """
     order = np.argsort(column, kind="stable")
     x, y = column[order], target[order]
     width = max(20, -(-len(x) // 256))

@@ -25,7 +25,7 @@ from trainwright.data.cells import type_series
 from trainwright.data.dataset import Described, Role, Source, Table
 from trainwright.data.describe import Asked, describe, describe_one, has_no_typed_form, unfit
 from trainwright.data.infer import Inferred
-from trainwright.data.sources.delimited import check_names, read_delimited, scan, text_of
+from trainwright.data.sources.delimited import check_names, csv_records, read_delimited, scan, text_of
 from trainwright.data.sources.frames import frame_from, read_parquet
 from trainwright.errors import MachineError, SourceError, nearest
 from trainwright.record.digests import canonical, digest_bytes, digest_file, digest_files
@@ -68,7 +68,8 @@ def read_table(
 
     Takes   a path, or a table in memory (Polars, pandas, Arrow, anything with `__arrow_c_stream__`, a list of dicts, a dict of columns);
             `kinds` by column name (also "ordered:low<medium<high"); `roles` by column name (all others are features);
-            `like`, the schemas of an earlier table: its columns are then read by those rules, nothing is inferred, other columns are left out.
+            `like`, the schemas of an earlier table: its columns are then read by those rules and nothing is inferred;
+            other columns come after them as words, set aside.
     Raises  SourceError TW020 to TW039 for what cannot be read or is not what was asked, MachineError TW091 without permission.
     """
     opened = _open_path(source) if isinstance(source, (str, Path)) else _open_frame(source)
@@ -81,7 +82,7 @@ def read_table(
     notes = list(opened.notes)
     frame = _without_nested(opened.frame, roles, notes)
     if like:
-        described, columns = _as_before(frame, like, asked, notes)
+        described, columns = _as_before(frame, like, asked)
     else:
         described, columns = describe(frame, asked)
     digest = opened.digest or digest_columns(columns)
@@ -109,19 +110,21 @@ def line_of(source: Source, row: int) -> int | None:
     if source.details.get("straight"):
         return int(source.details["first_line"]) + row
     try:
-        lines = _lines(source.path, source.digest)
+        lines = _lines(source.path, source.digest, bool(source.details.get("irregular")))
     except (OSError, SourceError):
         return None
     return int(lines[row]) if row < len(lines) else None
 
 
 @lru_cache(maxsize=2)
-def _lines(path: str, digest: str) -> NDArray[np.int64]:
+def _lines(path: str, digest: str, irregular: bool) -> NDArray[np.int64]:
     """The line of each row, by reading the file again: only where cells span lines, or lines are empty."""
     raw = Path(path).read_bytes()
     if digest_bytes(raw) != digest:
         return np.empty(0, dtype=np.int64)
     data, dialect = text_of(raw, path)
+    if irregular:
+        return np.array([line for _, line in csv_records(data, dialect)], dtype=np.int64)[int(dialect.header) :]
     found = scan(data, dialect)
     return found.lines[~found.blank][int(dialect.header) :] + dialect.skipped
 
@@ -142,7 +145,7 @@ class _Lines:
 def _open_frame(source: object) -> Opened:
     frame = frame_from(source)
     notes: list[str] = []
-    frame = frame.rename(dict(zip(frame.columns, check_names([name.strip() for name in frame.columns], "the frame", notes), strict=True)))
+    frame = frame.rename(dict(zip(frame.columns, check_names(frame.columns, "the frame", notes), strict=True)))
     if not frame.height or not frame.width:
         raise SourceError(
             "TW024",
@@ -204,7 +207,7 @@ def _open_folder(path: Path) -> Opened:
 
 def _parquet(frame: pl.DataFrame, path: str, digest: str, details: dict[str, Any]) -> Opened:
     notes = [f"{details['files']} files were read as one table, in the order of their names"] if details.get("files", 0) > 1 else []
-    frame.columns = check_names([name.strip() for name in frame.columns], path, notes)
+    frame.columns = check_names(frame.columns, path, notes)
     if not frame.height or not frame.width:
         raise SourceError("TW024", "the file has no rows", where=path, why="without rows there is nothing to learn", fix="was the export finished?")
     return Opened(frame, path, "parquet", digest, details, tuple(notes))
@@ -263,7 +266,7 @@ def _without_nested(frame: pl.DataFrame, roles: Mapping[str, Role], notes: list[
     return frame.drop(nested) if nested else frame
 
 
-def _as_before(frame: pl.DataFrame, like: Sequence[ColumnSchema], asked: Asked, notes: list[str]) -> tuple[tuple[Described, ...], dict[str, Column]]:
+def _as_before(frame: pl.DataFrame, like: Sequence[ColumnSchema], asked: Asked) -> tuple[tuple[Described, ...], dict[str, Column]]:
     """The columns of an earlier table, read by its rules. Raises SourceError TW039 for one that is missing, TW032 for cells that do not fit."""
     described: list[Described] = []
     columns: dict[str, Column] = {}
@@ -283,8 +286,12 @@ def _as_before(frame: pl.DataFrame, like: Sequence[ColumnSchema], asked: Asked, 
             raise unfit(schema, cells.bad, asked)
         columns[schema.name] = cells.column
         described.append(describe_one(Inferred(schema, "as in the earlier table"), asked.role(schema.name), cells))
-    if extra := [name for name in frame.columns if name not in wanted]:
-        notes.append(f"{len(extra)} columns that the earlier table does not have were left out")
+    for name in frame.columns:
+        if name not in wanted and not has_no_typed_form(frame[name].dtype):  # kept as words: one of them may name the rows of a prediction
+            spare = Inferred(ColumnSchema(name=name, kind="identifier"), "the earlier table does not have it")
+            cells = type_series(frame[name], spare.schema)
+            columns[name] = cells.column
+            described.append(describe_one(spare, "set aside", cells))
     return tuple(described), columns
 
 

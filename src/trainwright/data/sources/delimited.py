@@ -12,6 +12,7 @@ import csv
 import io
 import zlib
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,9 @@ def text_of(raw: bytes, path: str) -> tuple[bytes, Dialect]:
     data, _ = unpack(raw, path)
     refuse_magic(data, path)
     data, encoding, bom = to_utf8(data, path)
+    dialect = sniff(data, encoding, bom)
+    if dialect.skipped:
+        data = data.split(b"\n", 1)[1]
     if not data.strip():
         raise SourceError(
             "TW023",
@@ -70,8 +74,7 @@ def text_of(raw: bytes, path: str) -> tuple[bytes, Dialect]:
             why="without rows there is nothing to learn",
             fix="was the export finished? give a file with a header and rows",
         )
-    dialect = sniff(data, encoding, bom)
-    return (data.split(b"\n", 1)[1] if dialect.skipped else data), dialect
+    return data, dialect
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,19 +121,22 @@ def read_delimited(raw: bytes, path: str) -> Text:
     data, dialect = text_of(raw, path)
     found = scan(data, dialect)
     notes: list[str] = []
+    tidy = data
     if (empty := int(found.blank.sum())) and found.closed:
         kept = np.ones(len(data), dtype=np.bool_)
         kept[found.ends[found.blank & (found.ends < len(data))]] = False
         inner = int((found.blank & (found.ends < found.ends[~found.blank][-1])).sum())
-        data = np.frombuffer(data, dtype=np.uint8)[kept].tobytes()
+        tidy = np.frombuffer(data, dtype=np.uint8)[kept].tobytes()
         notes += [f"{inner} empty lines were skipped"] if inner else []
     widths = found.widths[~found.blank]
     regular = found.closed and bool((widths == widths[0]).all())
-    frame = _by_polars(data, dialect, int(widths[0]), len(widths)) if regular else None
-    if frame is None:
-        frame = _by_csv(data, dialect, path, found)
+    frame = _by_polars(tidy, dialect, int(widths[0]), len(widths)) if regular else None
+    first = next(csv_records(tidy, dialect))[0]
+    irregular = frame is None or (dialect.header and len(first) != frame.width)
+    if frame is None or irregular:
+        first, frame = _by_csv(data, dialect, path, found)
         notes.append("the quoting is irregular: read cell by cell")
-    names = _names(data, dialect, frame.width, path, notes)
+    names = _names(first, f"{path}:{1 + dialect.skipped}", notes) if dialect.header else [f"column_{at + 1}" for at in range(frame.width)]
     frame.columns = names
     if not frame.height:
         raise SourceError(
@@ -143,7 +149,8 @@ def read_delimited(raw: bytes, path: str) -> Text:
     details: dict[str, Any] = {
         "delimiter": "none" if dialect.delimiter == SINGLE else dialect.delimiter, "encoding": dialect.encoding, "quote": dialect.quote,
         "header": dialect.header,
-        "first_line": 1 + dialect.skipped + dialect.header, "straight": not empty and bool((np.diff(found.lines) == 1).all()),
+        "first_line": 1 + dialect.skipped + dialect.header, "irregular": irregular,
+        "straight": not empty and not irregular and bool((np.diff(found.lines) == 1).all()),
     }  # fmt: skip
     return Text(frame, dialect, tuple(_told(dialect) + notes), details)
 
@@ -184,20 +191,25 @@ def _by_polars(data: bytes, dialect: Dialect, width: int, records: int) -> pl.Da
     return frame if frame.height == rows else None
 
 
-def _by_csv(data: bytes, dialect: Dialect, path: str, found: Scan) -> pl.DataFrame:
-    """The lenient road, and the one that names the ragged lines. Raises SourceError TW025 or TW037."""
-    import polars as pl
-
-    text = data.decode()
-    loose = f"{dialect.delimiter} {dialect.quote}" in text[: 1 << 20]
-    records, lines, at = [], [], 1
+def csv_records(data: bytes, dialect: Dialect) -> Iterator[tuple[list[str], int]]:
+    """Each record that is not empty and the line on which it begins, by the csv module; decodes no more than is read."""
+    text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", newline="")
+    loose = f"{dialect.delimiter} {dialect.quote}".encode() in data[: 1 << 20]  # "a, "b"": a blank before the quote
+    line = 1
     with long_cells():
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=dialect.delimiter, quotechar=dialect.quote, skipinitialspace=loose)
+        reader = csv.reader(text, delimiter=dialect.delimiter, quotechar=dialect.quote, skipinitialspace=loose)
         for record in reader:
             if record:
-                records.append(record)
-                lines.append(at + dialect.skipped)
-            at = reader.line_num + 1
+                yield record, line + dialect.skipped
+            line = reader.line_num + 1
+
+
+def _by_csv(data: bytes, dialect: Dialect, path: str, found: Scan) -> tuple[list[str], pl.DataFrame]:
+    """The lenient road, and the one that names the ragged lines: the first record, and the rows. Raises SourceError TW025 or TW037."""
+    import polars as pl
+
+    pairs = list(csv_records(data, dialect))
+    records, lines = [record for record, _ in pairs], [line for _, line in pairs]
     width = len(records[0])
     wrong = [(line, len(record)) for line, record in zip(lines, records, strict=True) if len(record) != width]
     last = records[-1][-1] if records[-1] else ""
@@ -216,17 +228,15 @@ def _by_csv(data: bytes, dialect: Dialect, path: str, found: Scan) -> pl.DataFra
             why="cells would slip into the wrong column", fix="quote cells that contain the delimiter, or fill the short rows",
         )  # fmt: skip
     columns = list(zip(*records[dialect.header :], strict=True)) or [()] * width
-    return pl.DataFrame([pl.Series(f"{at}", column, dtype=pl.String) for at, column in enumerate(columns)])
+    return records[0], pl.DataFrame([pl.Series(f"{at}", column, dtype=pl.String) for at, column in enumerate(columns)])
 
 
-def _names(data: bytes, dialect: Dialect, width: int, path: str, notes: list[str]) -> list[str]:
-    """The column names. Raises SourceError TW028 for repeated names, TW029 for empty ones."""
-    if not dialect.header:
-        return [f"column_{at + 1}" for at in range(width)]
-    with long_cells():
-        text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", newline="")  # decodes no more than it reads
-        first = next(csv.reader(text, delimiter=dialect.delimiter, quotechar=dialect.quote))
-    return check_names([name.strip(BLANKS) for name in first], f"{path}:{1 + dialect.skipped}", notes)
+def _names(first: list[str], where: str, notes: list[str]) -> list[str]:
+    """The column names of a header. Raises SourceError TW028 for repeated names, TW029 for empty ones."""
+    names = [name.strip(BLANKS) for name in first]
+    if blanks := sum(name != bare for name, bare in zip(first, names, strict=True)):
+        notes.append(f"blanks around {blanks} column names were removed")
+    return check_names(names, where, notes)
 
 
 def check_names(names: list[str], where: str, notes: list[str]) -> list[str]:
@@ -247,7 +257,9 @@ def check_names(names: list[str], where: str, notes: list[str]) -> list[str]:
         places = ", ".join(str(at) for at, name in enumerate(names, start=1) if name == repeated[0])
         raise SourceError(
             "TW028",
-            f"the column name {repeated[0]!r} stands {names.count(repeated[0])} times" + (f", and {len(repeated) - 1} more names repeat" if len(repeated) > 1 else ""),
-            where=f"{where}, columns {places}", why="which of them is meant cannot be known", fix="rename or remove all but one",
+            f"the column name {repeated[0]!r} stands {names.count(repeated[0])} times"
+            + (f"; {len(repeated) - 1} more repeat" if repeated[1:] else ""),
+            where=f"{where}, columns {places}", why="which of them is meant cannot be known",
+            fix="rename or remove all but one",
         )  # fmt: skip
     return names

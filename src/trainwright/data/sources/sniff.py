@@ -145,7 +145,7 @@ def long_cells() -> Iterator[None]:
 def sniff(data: bytes, encoding: str, bom: bool) -> Dialect:
     """Find delimiter, quote mark and header of UTF-8 text from its first records."""
     skipped = 0
-    if found := re.match(rb"sep=(.)\n", data):
+    if found := re.match(rb"sep=([,;\t|: ])\n", data):
         skipped, data = 1, data[found.end() :]
         delimiters: tuple[str, ...] = (found[1].decode("latin-1"),)
     else:
