@@ -163,7 +163,7 @@ def test_verify_names_the_file_that_differs(tmp_path: Path):
         (folder / name).write_bytes(sound[:-2] + bytes([sound[-2] ^ 1]) + sound[-1:])
         with pytest.raises(CheckFailed, match=name) as caught:
             verify(folder)
-        assert caught.value.code == "TW081"
+        assert caught.value.code == "TW083"
         (folder / name).write_bytes(sound)
     (folder / "manifest.json").write_bytes((folder / "manifest.json").read_bytes().replace(b'"yes"', b'"yea"'))
     with pytest.raises(CheckFailed, match=r"manifest\.json"):

@@ -289,6 +289,7 @@ def test_frames_that_are_no_tables():
     assert code_of([1, 2]).code == "TW036"
     assert code_of(pl.DataFrame({"a": [[1], [2]]})).code == "TW036"
     assert code_of(pl.DataFrame({"a": []})).code == "TW024"
+    assert code_of(pd.DataFrame({"a": pd.to_timedelta([1, 2], unit="h")})).code == "TW036"
     assert code_of(pd.DataFrame([[1, 2]], columns=["a", "a"])).code == "TW028"
     table = read_table(pl.DataFrame({"a": [[1], [2]], "b": [1.5, 2.5]}), roles={"a": "set aside"})
     assert list(table.columns) == ["b"]

@@ -459,6 +459,48 @@ GRAPHS: dict[str, bytes] = {
 }  # fmt: skip
 
 
+def two(operator: str, second: Any, **attributes: Any) -> bytes:
+    """A node on the input (rows, 5) and a constant."""
+    tensor = numpy_helper.from_array(np.asarray(second), "w")
+    return small.model_bytes([helper.make_node(operator, ["x", "w"], ["y"], **attributes)], outputs=5, initializers=(tensor,))
+
+
+def offset(shape: tuple[int, ...]) -> bytes:
+    tensors = [numpy_helper.from_array(np.ones((5, 3), np.float32), "w"), numpy_helper.from_array(np.ones(shape, np.float32), "b")]
+    return small.model_bytes([helper.make_node("Gemm", ["x", "w", "b"], ["y"])], outputs=3, initializers=tuple(tensors))
+
+
+SHAPELESS: dict[str, bytes] = {
+    "a product of other sizes": two("Gemm", np.ones((4, 3), np.float32)),
+    "a product turned over": two("Gemm", np.ones((5, 3), np.float32), transB=1),
+    "an offset that does not fit": offset((2, 3)),
+    "an offset that would make it larger": offset((7, 1, 3)),
+    "a broadcast that does not fit": two("Add", np.ones(4, np.float32)),
+    "an axis out of range": small.model_bytes([helper.make_node("ArgMax", ["x"], ["y"], axis=2)]),
+    "parts of other sizes": two("Concat", np.ones((4, 3), np.float32), axis=1),
+    "parts of another rank": two("Concat", np.ones(5, np.float32), axis=0),
+    "a shape that does not hold the values": two("Reshape", np.array([-1, 7])),
+    "a shape with two free axes": two("Reshape", np.array([-1, -1])),
+    "a shape of other values": two("Reshape", np.array([3, 5])),
+    "a shape that is no constant": small.model_bytes([helper.make_node("Cast", ["x"], ["i"], to=7), helper.make_node("Reshape", ["x", "i"], ["y"])]),
+    "an order of axes twice": small.model_bytes([helper.make_node("Transpose", ["x"], ["y"], perm=[0, 0])]),
+    "a cast to text": small.model_bytes([helper.make_node("Cast", ["x"], ["y"], to=TensorProto.STRING)]),
+    "no first input": small.model_bytes([helper.make_node("Relu", [""], ["y"])]),
+    "no second input": small.model_bytes([helper.make_node("MatMul", ["x"], ["y"])]),
+    "an input left out": small.model_bytes([helper.make_node("Add", ["x", ""], ["y"])]),
+    "too many outputs": small.model_bytes([helper.make_node("Relu", ["x"], ["y", "z"])]),
+    "a constant that is a file": small.model_bytes([helper.make_node("Constant", [], ["y"], value_string=b"/etc/passwd")]),
+}
+
+
+@pytest.mark.parametrize("name", SHAPELESS)
+def test_a_node_that_does_not_fit_is_refused_by_the_walk(name: str):
+    from trainwright.runtime.graphs import check
+
+    with pytest.raises(BundleError, match=r"does not fit|wrong number of outputs"):
+        check(SHAPELESS[name])
+
+
 @pytest.mark.parametrize("name", GRAPHS)
 def test_a_hostile_graph(name: str, sound: Path, tmp_path: Path):
     refused(changed(sound, tmp_path / "b", add("model.graph.onnx", GRAPHS[name])), "TW054")

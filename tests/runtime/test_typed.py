@@ -46,7 +46,9 @@ def test_numbers(value, number):
     np.testing.assert_equal(number_of(value, NUMBER), float(number))
 
 
-@pytest.mark.parametrize("value", ["1,5", "1_000", "0x10", "abc", "1 2", "--1", "\u0663", "1e", [1], {}, dt.date(2020, 1, 1), b"3"])
+@pytest.mark.parametrize(
+    "value", ["1,5", "1_000", "0x10", "abc", "1 2", "--1", "\u0663", "1e", [1], {}, dt.date(2020, 1, 1), b"3", np.timedelta64(3, "s")]
+)
 def test_no_numbers(value):
     with pytest.raises(NotTyped):
         number_of(value, NUMBER)
@@ -270,8 +272,12 @@ def test_the_step_is_plain_data():
         Typed.from_parts({"schema": [], "more": 1}, {}, {})
     with pytest.raises(BundleError):
         Typed((NUMBER, NUMBER))  # type: ignore[arg-type]
-    with pytest.raises(BundleError):
-        Typed((ColumnSchema(name="x", kind="nonsense"),))  # type: ignore[arg-type]
+    hostile = [{"kind": "nonsense"}, {"kind": []}, {"name": 3}, {"decimal": "x"}, {"thousands": "(.*)+"}, {"formats": ("%Q",)},
+     {"formats": ("%Y %Y",)}, {"formats": ("%",)},
+               {"missing": (3,)}, {"yes": "yes"}, {"decimal": ",", "thousands": ","}]  # fmt: skip
+    for fields in hostile:
+        with pytest.raises(BundleError):
+            Typed.from_parts({"schema": [{"name": "x", "kind": "number"} | fields]}, {}, {})
 
 
 def test_typed_columns_pass_through_untouched():

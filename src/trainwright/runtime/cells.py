@@ -21,6 +21,7 @@ import numpy as np
 from trainwright.runtime.schema import WORDS, ColumnSchema
 
 BLANKS: Final = " \t\r\n\v\f\u00a0\u2007\u2009\u202f\u3000\ufeff"  # stripped from both ends of a text cell, here and in data/
+THOUSANDS: Final = ("", ",", ".", "'", "’", "_", " ")  # marks between groups of three digits; " " is any blank
 ENDLESS: Final = r"[+-]?(?:inf|infinity|nan)"  # read as missing, whatever its case
 WHOLE_WITH_ZEROS: Final = r"([+-]?[0-9]+)\.0+"  # "3.0" is the word "3": frames turn whole numbers with gaps into floats
 MONTHS: Final[Mapping[str, int]] = {
@@ -96,6 +97,8 @@ def number_of(value: Any, schema: ColumnSchema) -> float:
         number = float(text.replace(schema.decimal, ".") if schema.decimal != "." else text)
     elif missing(value):
         return math.nan
+    elif isinstance(value, np.timedelta64):  # numpy calls it a number
+        raise NotTyped("a number")
     elif isinstance(value, (int, float, np.number, np.bool_)) or type(value).__name__ == "Decimal":
         try:
             number = float(value)
@@ -144,7 +147,8 @@ def date_pattern(form: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _date_regex(form: str) -> re.Pattern[str]:
+def date_regex(form: str) -> re.Pattern[str]:
+    """`date_pattern`, compiled. Raises ValueError for an unknown directive, re.error for one that stands twice."""
     return re.compile(date_pattern(form))
 
 
@@ -180,7 +184,7 @@ def zone_seconds(zone: str) -> int:
 
 def parsed(text: str, form: str) -> float | None:
     """Seconds since 1970 UTC of `text` written in `form`, or None when it is not written so. A date-time without a zone is taken as UTC."""
-    found = _date_regex(form).fullmatch(text)
+    found = date_regex(form).fullmatch(text)
     if found is None:
         return None
     try:

@@ -125,7 +125,7 @@ def _pandas(series: Any) -> Raw:
     dtype = series.dtype
     kind = getattr(dtype, "kind", "O")
     if isinstance(dtype, np.dtype):
-        if kind in "fiubM":
+        if kind in "fiubMm":
             return np.asarray(series)
     elif hasattr(dtype, "categories"):
         return Encoded(np.asarray(series.cat.codes), list(series.cat.categories))

@@ -28,7 +28,9 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")  # of steps, fields and 
 def bad(code: str, what: str, *, where: str = "", why: str = "", fix: str = "") -> BundleError:
     """The one error that a bundle can cause, with the usual reason and way out."""
     reason = why or "a bundle is data from outside: what does not fit the format to the letter is not opened"
-    return BundleError(code, what[:MAX_SAID], where=where[:MAX_SAID], why=reason, fix=fix or "get the bundle again from where it was made, or train anew")
+    return BundleError(
+        code, what[:MAX_SAID], where=where[:MAX_SAID], why=reason, fix=fix or "get the bundle again from where it was made, or train anew"
+    )
 
 
 def parse_json(data: bytes, *, where: str) -> Any:

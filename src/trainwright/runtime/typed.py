@@ -7,6 +7,7 @@ Why      one vectorised road per kind of input, each ending in the rules of `cel
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Self
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainwright.errors import BadInput, BundleError, nearest
-from trainwright.runtime.cells import NotTyped, reader_of
+from trainwright.runtime.cells import THOUSANDS, NotTyped, date_regex, reader_of
 from trainwright.runtime.columns import Coded, Codes, Column, Columns
 from trainwright.runtime.frames import Encoded, Raw, column_of, frame_of
 from trainwright.runtime.schema import KINDS, WORDS, ColumnSchema
@@ -96,7 +97,7 @@ def _array(values: NDArray[Any], schema: ColumnSchema) -> tuple[Column, NDArray[
     if kind in "fiub":  # words or yes/no, given as numbers
         distinct, codes = np.unique(values, return_inverse=True)
         return _encoded(Encoded(codes.astype(np.int32), list(distinct)), schema)
-    return _list(list(values) if kind == "M" else values.tolist(), schema)
+    return _list(list(values) if kind in "Mm" else values.tolist(), schema)
 
 
 def _instants(values: NDArray[np.datetime64]) -> NDArray[np.float64]:
@@ -152,6 +153,21 @@ def _coded(words: Sequence[str | None]) -> Coded:
     return Coded(np.fromiter(map(codes.__getitem__, words), dtype=np.int32, count=len(words)), vocabulary)
 
 
+def _sound(schema: ColumnSchema) -> bool:
+    """Whether a schema is one that training could have written; a bundle may come from a stranger."""
+    texts = (schema.missing, schema.formats, schema.yes, schema.no, schema.order)
+    if not all(isinstance(part, tuple) and all(isinstance(text, str) for text in part) for part in texts):
+        return False
+    if not isinstance(schema.name, str) or schema.kind not in KINDS or schema.decimal not in (".", ","):
+        return False
+    if schema.thousands not in THOUSANDS or schema.thousands == schema.decimal:
+        return False
+    try:
+        return all(form == "seconds" or (len(form) <= 40 and bool(date_regex(form))) for form in schema.formats)
+    except (ValueError, re.error):  # an unknown directive, or one that stands twice
+        return False
+
+
 class Schemas(tuple[ColumnSchema, ...]):
     """The columns that a bundle reads, in order; known to `step.parts` as JSON."""
 
@@ -170,17 +186,17 @@ class Typed:
     kind: ClassVar[str] = "typed"
 
     def __post_init__(self) -> None:
-        """Raises BundleError TW050 for a schema that no training writes."""
+        """Raises BundleError TW054 for a schema that no training writes."""
         schema = Schemas(self.schema)
-        names = {column.name: at for at, column in enumerate(schema)}
-        if len(names) != len(schema) or not all(isinstance(c.name, str) and c.kind in KINDS for c in schema):
+        if not all(_sound(column) for column in schema) or len({column.name for column in schema}) != len(schema):
             raise BundleError(
-                "TW050",
-                "the schema repeats a column or has an unknown kind",
+                "TW054",
+                "the schema repeats a column, or has a kind, mark or date format that is not known",
                 where="step 'typed'",
-                why="rows could not be read",
+                why="rows could not be read by it",
                 fix="take the bundle from its origin again",
             )
+        names = {column.name: at for at, column in enumerate(schema)}
         object.__setattr__(self, "schema", schema)
         object.__setattr__(self, "_names", names)
 

@@ -108,6 +108,8 @@ def test_categories_that_say_the_same_and_the_finer_one_is_kept(rng: np.random.G
     (finding,) = seen(table(rng, {"region": words(city // 4), "city": words(city)}), "TW122")
     assert finding.figures["keep"] == "city"
     assert "--drop region" in finding.fix
+    (finding,) = seen(table(rng, {"one": words(city), "two": words(city + 50)}), "TW122")
+    assert finding.figures["keep"] == "one"  # equally fine: the first
     other = np.where(rng.random(1000) < 0.1, rng.integers(0, 12, 1000), city)
     assert seen(table(rng, {"one": words(city), "two": words(other)}), "TW122") == []
 
@@ -117,7 +119,7 @@ def test_a_category_that_decides_a_number(rng: np.random.Generator) -> None:
     steps = np.array([3.0, 1, 4, 1.5, 9, 2, 6, 5, 3.5])
     (finding,) = seen(table(rng, {"level": words(level), "years": steps[level]}), "TW122")
     assert set(finding.columns) == {"level", "years"}
-    assert seen(table(rng, {"level": words(level), "years": np.round(steps[level] + rng.normal(0, 1, 1000))}), "TW122") == []
+    assert seen(table(rng, {"level": words(level), "years": np.round(steps[level] + rng.normal(0, 0.5, 1000))}), "TW122") == []
 
 
 # --- the target
@@ -164,4 +166,6 @@ def test_a_cap_and_a_floor(rng: np.random.Generator) -> None:
     assert [f.figures["side"] for f in seen(made({"x": x}, np.maximum(y, 120)), "TW134")] == ["smallest"]
     assert seen(made({"x": x}, y), "TW134") == []
     assert seen(made({"x": x}, rng.poisson(60, 2000).astype(float)), "TW134") == []
+    assert seen(made({"x": x}, rng.integers(0, 60, 2000).astype(float)), "TW134") == []  # each value as often
+    assert seen(made({"x": rng.normal(size=5000)}, np.floor(rng.exponential(15, 5000))), "TW134") == []  # falls off from the smallest
     assert seen(made({"x": x}, rng.integers(1, 11, 2000).astype(float)), "TW134") == []  # ten values: a scale

@@ -10,8 +10,8 @@ from made_datasets import made, seen, words
 
 from trainwright.data.dataset import Dataset
 from trainwright.data.findings import Subject, find
-from trainwright.data.findings.leaks import pairs, sums
-from trainwright.data.findings.strength import strengths
+from trainwright.data.findings.leaks import pairs, sums, verified
+from trainwright.data.findings.strength import by_intervals, line, medians, strengths
 
 AB = ("a", "b")
 
@@ -73,6 +73,12 @@ def test_an_identifier_of_small_groups_does_not_count(rng: np.random.Generator) 
     assert leaking(dataset, "TW105") == set()
 
 
+def test_a_number_of_groups_of_any_size_is_no_interval_rule(rng: np.random.Generator) -> None:
+    person = np.repeat(np.arange(200), 25)
+    y = rng.integers(0, 2, 200)[person]
+    assert leaking(binary(noise(rng, 5000) | {"number": rng.normal(size=200)[person]}, y)) == set()
+
+
 def test_a_unique_identifier_does_not_count(rng: np.random.Generator) -> None:
     y = rng.integers(0, 2, 500)
     assert leaking(binary(noise(rng, 500) | {"code": words(range(500)), "row": np.arange(500.0)}, y)) == set()
@@ -132,7 +138,8 @@ def test_out_of_fold_share_equals_a_plain_loop(rng: np.random.Generator) -> None
     from trainwright.record.seeds import rng_for
 
     code, n = rng.integers(0, 12, 700), 700
-    y = np.where(rng.random(n) < 0.95, code % 2, 1 - code % 2)
+    assert np.bincount(code).min() >= 30
+    y = np.where(rng.random(n) < 0.55, code % 2, 1 - code % 2)  # so weak that both halves often disagree
     half = rng_for(0, "findings", "halves").permutation(n) % 2 == 0
     right = 0
     for side in (False, True):
@@ -156,7 +163,22 @@ def test_sealed_targets_are_never_read(rng: np.random.Generator) -> None:
     assert {f.code for f in first} >= {"TW101"}
 
 
+def test_intervals_are_few_or_none(rng: np.random.Generator) -> None:
+    x = rng.normal(size=5000)
+    half = rng.random(5000) < 0.5
+    place = np.argsort(np.argsort(x))
+    assert by_intervals(x, (place // 1000 % 2).astype(np.int32), 2, half) is not None
+    assert by_intervals(x, (place // 200 % 2).astype(np.int32), 2, half) is None
+
+
 # --- numbers
+
+
+def test_a_line_is_not_bent_by_one_row_in_ten(rng: np.random.Generator) -> None:
+    x = rng.normal(size=1000)
+    y = 4 - 3 * x
+    y[:100] += rng.normal(0, 50, 100)
+    np.testing.assert_allclose(line(x, y), (-3, 4), atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +196,7 @@ def test_sealed_targets_are_never_read(rng: np.random.Generator) -> None:
 def test_a_form_of_the_target_blocks(rng: np.random.Generator, make) -> None:  # type: ignore[no-untyped-def]
     y = rng.normal(10, 3, 1500)
     x = make(y)
-    x[:1] = 0.0  # one odd row does not hide it
+    x[:1] = 1e5  # one odd row does not hide it
     assert leaking(made(noise(rng, 1500) | {"x": x}, y)) == {"x"}
 
 
@@ -205,6 +227,25 @@ def test_a_target_that_is_mostly_zero_is_not_given_away_by_noise(rng: np.random.
     assert leaking(dataset, "TW102") == set()
 
 
+def test_knowing_where_a_number_is_not_zero_is_not_knowing_it(rng: np.random.Generator) -> None:
+    paid = rng.random(40_000) < 0.0009
+    y = np.where(paid, rng.normal(100, 5, 40_000), 0.0)
+    dataset = made(noise(rng, 40_000) | {"paid": paid.astype(float)}, y)
+    assert leaking(dataset) == set()
+    assert leaking(dataset, "TW105") == {"paid"}
+
+
+def test_medians_are_those_of_the_other_half(rng: np.random.Generator) -> None:
+    values, y = rng.integers(0, 4, 401).astype(np.int32), rng.normal(size=401)
+    values[:9] = 4  # too few to vote
+    half = rng.random(401) < 0.5
+    guess = medians(values, 5, y, half)
+    for row in range(401):
+        others = np.sort(y[(half != half[row]) & ((values == values[row]) | (values[row] == 4))])
+        truth = np.median(others) if values[row] == 4 else others[len(others) // 2]
+        assert guess[row] == truth
+
+
 # --- two columns
 
 
@@ -231,6 +272,24 @@ def test_a_sum_with_noise_or_with_a_third_part_does_not_block(rng: np.random.Gen
     a, b, c = rng.normal(size=(3, 2000))
     assert seen(made({"a": a, "b": b, "c": c}, a + b + c), "TW102") == []
     assert seen(made({"a": a, "b": b}, a + b + rng.normal(0, 1e-3, 2000)), "TW102") == []
+
+
+def test_a_sum_is_found_where_nearly_all_is_zero(rng: np.random.Generator) -> None:
+    matrix = np.where(rng.random((3000, 120)) < 0.02, np.round(rng.gamma(2, 50, (3000, 120)), 2), 0.0)
+    columns = {f"x{i}": matrix[:, i] for i in range(120)}
+    assert leaking(made(columns, matrix[:, 110] + matrix[:, 119]), "TW102") == {"x110", "x119"}
+
+
+def test_where_nearly_all_is_zero_nearly_all_agrees(rng: np.random.Generator) -> None:
+    def rare() -> np.ndarray:
+        return np.where(rng.permutation(60_000) < 12, rng.normal(size=60_000), 0.0)
+
+    a, b, y = rare(), rare(), rare()
+    assert np.isclose(a + b, y).mean() > 0.999
+    assert verified(a, b, 1, y) == (0.0, 60_000)
+    assert verified(a, b, 1, a + b) == (1.0, 60_000)
+    assert verified(y, np.zeros(60_000), 1, y) == (0.0, 60_000)  # one part alone is the other check's matter
+    assert seen(made({"a": a, "b": b}, y), "TW102") == []
 
 
 def test_an_idle_column_is_no_part_of_a_sum(rng: np.random.Generator) -> None:

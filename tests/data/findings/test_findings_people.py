@@ -252,6 +252,15 @@ def test_outcome_gaps_of_numbers_and_of_a_numeric_attribute(rng: np.random.Gener
     assert seen(made({"age": age}, rng.normal(size=3000)), "TW162", protected=("age",)) == []
 
 
+def test_a_missing_attribute_is_a_group(rng: np.random.Generator) -> None:
+    _, _, _, chance = people(rng)
+    told = rng.random(4000) < 0.7
+    sex = words([None if not t else v for t, v in zip(told, rng.choice(["f", "m"], 4000), strict=True)])
+    (finding,) = seen(made({"sex": sex}, chance < np.where(told, 0.2, 0.4), classes=AB), "TW162", protected=("sex",))
+    assert "missing" in finding.what
+    assert {g["group"]: g["rows"] for g in finding.figures["'yes'"]}["missing"] == int((~told).sum())
+
+
 def test_a_crossing_that_neither_attribute_shows(rng: np.random.Generator) -> None:
     columns, sex, race, chance = people(rng)
     crossed = (sex == "m") == (race == "p")

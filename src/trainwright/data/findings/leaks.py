@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trainwright.data.findings.interface import Check, Found, Subject, drop, figure, share
-from trainwright.data.findings.strength import RIGHT, STRONG, STRONG_R2, strengths
+from trainwright.data.findings.strength import RIGHT, SKILL, STRONG, STRONG_R2, strengths
 from trainwright.record.seeds import rng_for
 from trainwright.runtime.columns import Coded, Floats, Rows
 
@@ -63,7 +64,7 @@ def sums(subject: Subject) -> Iterable[Found]:
         a, b = (subject.dataset.table.columns[columns[k]] for k in (i, j))
         assert not isinstance(a, Coded)
         assert not isinstance(b, Coded)
-        right, rows = _verified(a[subject.labelled], b[subject.labelled], sign, target)
+        right, rows = verified(a[subject.labelled], b[subject.labelled], sign, target)
         if right < RIGHT:
             continue
         formula = f"{columns[i]} {'+' if sign > 0 else '−'} {columns[j]}"
@@ -135,22 +136,30 @@ def _joined(sorted_x: Floats, wanted: Floats, tolerance: Floats) -> Iterable[tup
     return result
 
 
-def _verified(a: Floats, b: Floats, sign: int, target: Floats) -> tuple[float, int]:
-    """The share of rows with a + sign * b = target among those where both are there, and their number. 0 when one side is idle.
+def verified(a: Floats, b: Floats, sign: int, target: Floats) -> tuple[float, int]:
+    """The share of rows with a + sign * b = target among those where both are there, and their number.
 
-    Both columns must take part: each moves away from its commonest value in 1 % of the rows at least, as does the target.
+    0 when one part moves away from its commonest value in fewer than 10 rows, or when the formula holds only where the target has its
+    commonest value: where nearly all is zero, nearly all agrees.
     """
     both = np.isfinite(a) & np.isfinite(b)
     rows = int(both.sum())
     if rows < LEAST_PAIR_ROWS or rows < 0.2 * len(target):
         return 0.0, rows
     a, b, y = a[both], b[both], target[both]
-    for part in (a, b, y):
-        _, counts = np.unique(part, return_counts=True)
-        if rows - counts.max() < max(10, 0.01 * rows):
-            return 0.0, rows
+    unusual = _moves(y)
+    if min(int(part.sum()) for part in (_moves(a), _moves(b), unusual)) < 10:
+        return 0.0, rows
     scale = np.maximum(np.maximum(np.abs(a), np.abs(b)), np.abs(y))
-    return float((np.abs(a + sign * b - y) <= 1e-8 * scale).mean()), rows
+    hit = np.abs(a + sign * b - y) <= 1e-8 * scale
+    return (float(hit.mean()) if hit[unusual].mean() >= SKILL else 0.0), rows
+
+
+def _moves(values: Floats) -> NDArray[np.bool_]:
+    """(rows,) where a column is not at its commonest value."""
+    present, counts = np.unique(values, return_counts=True)
+    moves: NDArray[np.bool_] = values != present[counts.argmax()]
+    return moves
 
 
 CHECKS = (

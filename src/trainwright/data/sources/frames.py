@@ -67,6 +67,8 @@ def _series(name: str, raw: Any) -> pl.Series:
 
     if isinstance(raw, np.ndarray) and raw.dtype.kind in "fiub":
         return pl.Series(name, np.ascontiguousarray(raw), nan_to_null=True)
+    if isinstance(raw, np.ndarray) and raw.dtype.kind == "m":
+        return pl.Series(name, raw.astype("timedelta64[us]"))  # refused later, with its column
     if isinstance(raw, np.ndarray) and raw.dtype.kind == "M":
         return pl.Series(name, raw.astype("datetime64[us]"))
     if isinstance(raw, Encoded) or hasattr(raw, "vocabulary"):

@@ -1,0 +1,1 @@
+"""Learners on tables: a file is a name, `ridge.py` would be `tabular/ridge`."""
