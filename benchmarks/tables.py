@@ -61,6 +61,8 @@ def parts(case: Case, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Training and test rows. Tables without an official test part lose a fifth: by group, the last in time, or stratified."""
     frame = pd.read_csv(find(case.file))
     frame = frame[frame[case.target].notna()]
+    if pd.api.types.is_float_dtype(frame[case.target]) and (frame[case.target] % 1 == 0).all() and frame[case.target].nunique() <= 30:
+        frame[case.target] = frame[case.target].astype(int)  # classes that gaps made floats
     if case.test:
         return frame, pd.read_csv(find(case.test))
     if case.group:

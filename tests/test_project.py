@@ -25,7 +25,9 @@ def test_everything_public_can_be_had() -> None:
 
 @pytest.mark.parametrize("code", ["import trainwright", "from trainwright.cli import main; main(['--help'])"])
 def test_importing_and_help_touch_nothing_heavy(code: str) -> None:
-    script = f"import sys, threading; {code}; print(); print(*sorted({{m.partition('.')[0] for m in sys.modules}}), threading.active_count(), sep='\\n')"
+    script = (
+        f"import sys, threading; {code}; print(); print(*sorted({{m.partition('.')[0] for m in sys.modules}}), threading.active_count(), sep='\\n')"
+    )
     lines = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.splitlines()
     assert HEAVY & set(lines) == set()
     assert lines[-1] == "1"

@@ -24,14 +24,20 @@ from trainwright.record import files
 from trainwright.record.log import Log
 from trainwright.report.write import write_report
 from trainwright.run import Run
-from trainwright.select.limits import Timer, end_reserve
+from trainwright.select.limits import Timer, keep_back
 from trainwright.select.resolve import DEFAULT_SECONDS, available_cores, default_memory
 from trainwright.select.search import Replay
 from trainwright.stages import Progress
 
 
 def train(
-    asked: Plan, *, rows: object | None = None, folder: Path | None = None, started: float | None = None, progress: Progress | None = None, replay: Replay | None = None
+    asked: Plan,
+    *,
+    rows: object | None = None,
+    folder: Path | None = None,
+    started: float | None = None,
+    progress: Progress | None = None,
+    replay: Replay | None = None,
 ) -> Run:
     """From a plan to a run whose bundle may go into production.
 
@@ -50,7 +56,7 @@ def train(
         progress.plan(plan, log.folder)
         outcomes = stages.search_candidates(plan, dataset, log, engine, timer, progress, replay)  # test rows still sealed
         progress.stage("shipping", "refitting the best on all open rows")
-        shipped = ship_winner(plan, outcomes, engine, log, timer, keep_back=end_reserve(plan.time, 0.0) * 0.8, follow=stages.followed(replay))
+        shipped = ship_winner(plan, dataset, outcomes, engine, log, timer, keep_back=keep_back(plan.time), follow=stages.followed(replay))
         bundle = stages.place_bundle(shipped, log)
         progress.stage("measuring", "the bundle that ships, through the runtime that serves")
         evidence = stages.measure_bundle(plan, dataset, outcomes, bundle, log)  # opens the sealed rows, once

@@ -39,7 +39,9 @@ def predict_file(model: str | Path, source: str | Path, output: Path, *, identif
         frame[identifier] = column.words() if isinstance(column, Coded) else column
     frame["prediction"] = bundle.answers(outputs)
     frame |= {f"probability_{name}": outputs[:, index] for index, name in enumerate(bundle.classes)}
-    written = pl.DataFrame({name: values.tolist() if isinstance(values, np.ndarray) and values.dtype == object else values for name, values in frame.items()})
+    written = pl.DataFrame(
+        {name: values.tolist() if isinstance(values, np.ndarray) and values.dtype == object else values for name, values in frame.items()}
+    )
     _write(written, output)
     spare = table.source.columns - len(table.columns)
     notes = [f"{spare} columns of the source were not needed"] if spare else []

@@ -29,7 +29,9 @@ class Run:
     def summary(self) -> dict[str, Any]:
         """What `train --json` prints. Raises RequestError (TW006) when the run did not end."""
         if not (self.folder / SUMMARY).exists():
-            raise RequestError("TW006", "this run did not end", where=str(self.folder), fix=f"`trainwright train --resume {self.folder}` goes on with it")
+            raise RequestError(
+                "TW006", "this run did not end", where=str(self.folder), fix=f"`trainwright train --resume {self.folder}` goes on with it"
+            )
         summary: dict[str, Any] = files.read_json(self.folder / SUMMARY)
         return summary
 
@@ -96,7 +98,9 @@ def latest_run(out: Path) -> Run:
     """The newest run folder in `out`. Raises RequestError (TW005) when there is none."""
     runs = [path.parent for path in out.glob(f"*/{NAME}")]
     if not runs:
-        raise RequestError("TW005", "there is no run here", where=str(out), fix="`trainwright train FILE --target COLUMN` makes one, --out says where")
+        raise RequestError(
+            "TW005", "there is no run here", where=str(out), fix="`trainwright train FILE --target COLUMN` makes one, --out says where"
+        )
     return Run(max(runs, key=lambda folder: ((folder / NAME).stat().st_mtime_ns, folder.name)))
 
 

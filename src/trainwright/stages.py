@@ -293,7 +293,12 @@ def write_summary(
             "findings": [{key: f.as_dict()[key] for key in ("code", "title", "blocking", "where")} for f in dataset.findings],
             "model_digest": bundle.model_digest,
             "bundle_digest": bundle.bundle_digest,
-            "limits": {"time": plan.time, "candidates": read_plan(log.folder / "asked.yaml").candidates, "memory": plan.memory, "workers": plan.workers},
+            "limits": {
+                "time": plan.time,
+                "candidates": read_plan(log.folder / "asked.yaml").candidates,
+                "memory": plan.memory,
+                "workers": plan.workers,
+            },
             "warnings": [*shipped["passed_over"]],
             "trainwright": __version__,
         },
@@ -324,7 +329,11 @@ def what_changed(run: Run) -> list[str]:
     """What is different today from when the run was made: versions and machine, in words."""
     before = dict(_versions((run.folder / "lock.txt").read_text(encoding="utf-8")))
     now = dict(_versions(lock()))
-    return [f"{name}: {before.get(name, 'not recorded')} then, {now.get(name, 'not recorded')} now" for name in sorted(before | now) if before.get(name) != now.get(name)]
+    return [
+        f"{name}: {before.get(name, 'not recorded')} then, {now.get(name, 'not recorded')} now"
+        for name in sorted(before | now)
+        if before.get(name) != now.get(name)
+    ]
 
 
 def _versions(text: str) -> list[tuple[str, str]]:
@@ -347,13 +356,19 @@ def begin_again(run: Run, out: Path) -> Path:
         else:
             if run.asked.source is None or not Path(run.asked.source).exists():
                 raise SourceError(
-                    "TW087", "the rows of this run are gone", where=str(run.folder), why="they were not kept with it", fix="put the source back where it was"
+                    "TW087",
+                    "the rows of this run are gone",
+                    where=str(run.folder),
+                    why="they were not kept with it",
+                    fix="put the source back where it was",
                 )
             dataset = look_at(run.asked, None)
             files.write_json(folder / "dataset.json", describe(dataset))
         store.keep(dataset, folder, out / ".data")
         if store.digest_of(dataset) != recorded_event.what["digest"]:
-            raise SourceError("TW087", "the rows are not those of the run", where=str(run.folder), why="their digest differs", fix="put the same file back")
+            raise SourceError(
+                "TW087", "the rows are not those of the run", where=str(run.folder), why="their digest differs", fix="put the same file back"
+            )
         log.append("dataset", **recorded_event.what)
     return folder
 

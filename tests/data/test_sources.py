@@ -251,7 +251,7 @@ def test_paths(tmp_path):
     error = code_of(tmp_path)
     assert (error.code, "adult.csv" in error.fix) == ("TW022", True)
     for name in ("t.xlsx", "t.json", "https://example.org/t.csv"):
-        assert code_of(name).code == "TW031"
+        assert code_of(name).code == "TW027"
     assert "secret" not in str(code_of("postgresql://me:secret@host/db"))
 
 

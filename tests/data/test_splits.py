@@ -216,7 +216,7 @@ def test_time_folds_without_ties_are_those_of_scikit_learn():
     splits = draw(material(np.zeros(600), time=time, classes=False), "time:t")
     order = np.argsort(time)
     assert set(splits.sealed) == set(order[480:])
-    for fold, (train, test) in zip(splits.folds, TimeSeriesSplit(5).split(order[:480]), strict=True):
+    for fold, (train, test) in zip(splits.folds, TimeSeriesSplit(5, test_size=48).split(order[:480]), strict=True):
         assert set(fold.train) == set(order[train])
         assert set(fold.test) == set(order[test])
 
@@ -230,10 +230,10 @@ def test_equal_times_stay_together_and_the_cut_is_the_nearest():
 
 
 def test_early_folds_of_one_class_are_left_out_and_said():
-    stratum = np.repeat([0, 1, 0], [300, 100, 600])
+    stratum = np.repeat([0, 1, 0], [500, 40, 460])
     splits = draw(material(stratum, time=np.arange(1000.0)), "time:t")
     assert all(len(np.unique(stratum[fold.train])) == 2 for fold in splits.folds)
-    assert len(splits.folds) == 3  # cuts at 133, 267, 400, 533, 667: two of them see one class only
+    assert len(splits.folds) == 3  # cuts at 400, 480, 560, 640, 720: two of them see one class only
     assert "3 folds of 5" in splits.why
 
 

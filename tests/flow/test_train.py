@@ -273,7 +273,7 @@ def test_forget_erases_rows_and_keeps_the_proof(runs: dict[str, dict[str, Any]],
     made = cli("train", tables / "penguins.csv", "--target", "species", "--candidates", "1", "--out", tmp_path)
     gone = cli("forget", made["run"])
     assert gone["files"] > 0
-    left = [path for path in tmp_path.rglob("*.npy")]
+    left = list(tmp_path.rglob("*.npy"))
     assert left == []
     assert cli("verify", made["run"])["bundle_digest"] == runs["multiclass"]["bundle_digest"]
     assert cli("reproduce", made["run"], "--out", tmp_path / "again")["same"] is True  # from the source, which is still there

@@ -145,9 +145,9 @@ def walk(fitted_tree, row) -> int:
     [
         (Tree(max_depth=0, min_samples_leaf=2), (tree.DecisionTreeClassifier, tree.DecisionTreeRegressor), {}),
         (RandomForest(trees=15, max_samples=0.7, max_features=0.5), (ensemble.RandomForestClassifier, ensemble.RandomForestRegressor),
-         {"n_estimators": 15, "max_samples": 0.7, "max_features": 0.5, "min_samples_leaf": 3}),
+         {"max_leaf_nodes": 2048, "n_estimators": 15, "max_samples": 0.7, "max_features": 0.5, "min_samples_leaf": 3}),
         (ExtraTrees(trees=15, max_features=0.5, max_depth=5), (ensemble.ExtraTreesClassifier, ensemble.ExtraTreesRegressor),
-         {"n_estimators": 15, "max_features": 0.5, "min_samples_leaf": 3, "max_depth": 5}),
+         {"max_leaf_nodes": 2048, "n_estimators": 15, "max_features": 0.5, "min_samples_leaf": 3, "max_depth": 5}),
     ],
     ids=["tree", "random_forest", "extra_trees"],
 )  # fmt: skip

@@ -72,8 +72,11 @@ plans = st.builds(
     memory=st.none() | st.integers(1, 10**12),
     keep_data=st.none() | st.booleans(),
     seed=st.none() | st.integers(0, 2**32 - 1),
-    learners=st.none() | st.lists(st.fixed_dictionaries({"name": st.just("tabular/tree"), "settings": st.none() | st.dictionaries(st.sampled_from("ab"), st.integers())})),
-    allow=st.none() | st.lists(st.fixed_dictionaries({"code": st.just("TW101"), "because": st.just("it is \"known\": yes")})),
+    learners=st.none()
+    | st.lists(
+        st.fixed_dictionaries({"name": st.just("tabular/tree"), "settings": st.none() | st.dictionaries(st.sampled_from("ab"), st.integers())})
+    ),
+    allow=st.none() | st.lists(st.fixed_dictionaries({"code": st.just("TW101"), "because": st.just('it is "known": yes')})),
 )
 
 

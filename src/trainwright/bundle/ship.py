@@ -30,7 +30,7 @@ from trainwright.runtime.columns import Floats, take_all
 from trainwright.runtime.steps import Decide
 from trainwright.runtime.typed import Schemas, Typed
 from trainwright.select.candidate import PREDICTIONS, Pipeline, fit_pipeline
-from trainwright.select.limits import Timer
+from trainwright.select.limits import Timer, refit_seconds, ship_seconds
 from trainwright.select.outcome import Outcome, candidate_folder, choose
 
 SHIP = "trainwright.bundle.ship:ship"
@@ -144,7 +144,7 @@ def baseline_folder(run: Path, number: int) -> Path:
 
 
 def ship_winner(
-    plan: Plan, outcomes: list[Outcome], engine: Engine, log: Log, timer: Timer, *, keep_back: float, follow: int | None
+    plan: Plan, dataset: Dataset, outcomes: list[Outcome], engine: Engine, log: Log, timer: Timer, *, keep_back: float, follow: int | None
 ) -> dict[str, Any]:
     """Ship the best candidate that can be shipped; each attempt is recorded. Gives the "shipped" event's content.
 
@@ -162,16 +162,13 @@ def ship_winner(
         ready = log.last("baseline shipped", number=outcome.number)
         if ready is not None:  # shipped at the start, so that there is something to fall back on
             return log.append("shipped", passed_over=reasons, folder=str(baseline_folder(Path(), outcome.number)), **ready.what).what
-        left = timer.left() - keep_back
-        if left <= 0:
-            reasons.append(f"{outcome.learner}: no time was left")
+        left, needs = timer.left() - keep_back, ship_seconds(refit_seconds(outcome.fit_seconds, dataset))
+        if left < needs / 2:
+            reasons.append(f"{outcome.learner}: too little time was left to refit it")
             continue
+        seconds = None if left == float("inf") else min(left, needs)
         folder = log.folder / "winner"
-        engine.submit(
-            ship_job(
-                plan, log.folder, outcome.number, folder, iterations=outcome.iterations, seconds=None if left == float("inf") else max(left, 0.5)
-            )
-        )
+        engine.submit(ship_job(plan, log.folder, outcome.number, folder, iterations=outcome.iterations, seconds=seconds))
         ended = engine.next(timeout=None)
         assert ended is not None
         if ended.status == "done":

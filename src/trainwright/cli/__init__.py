@@ -33,9 +33,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     except OSError as error:
         reason = (error.strerror or "the operating system refused").lower()
-        return fail(MachineError("TW092", reason, where=str(error.filename or ""), fix="look at the disk and the permissions"), as_json="--json" in words)
+        return fail(
+            MachineError("TW092", reason, where=str(error.filename or ""), fix="look at the disk and the permissions"), as_json="--json" in words
+        )
     except MemoryError:
-        return fail(MachineError("TW095", "the memory is used up", fix="give fewer rows or columns, or a larger machine"), as_json="--json" in words)
+        return fail(MachineError("TW096", "the memory is used up", fix="give fewer rows or columns, or a larger machine"), as_json="--json" in words)
     except Exception as error:
         return bug(error, as_json="--json" in words)
 

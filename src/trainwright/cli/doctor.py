@@ -41,7 +41,8 @@ def command(as_json: bool) -> int:
     if as_json:
         show.emit({"schema_version": 1, **facts})
     else:
-        show.write(f"trainwright {__version__} on Python {facts['python']}, {facts['platform']}{'' if supported else ' (not supported: use Linux, macOS, or WSL)'}")
+        where = "" if supported else " (not supported: use Linux, macOS, or WSL)"
+        show.write(f"trainwright {__version__} on Python {facts['python']}, {facts['platform']}{where}")
         memory, disk = available_memory() / 1e9, shutil.disk_usage(".").free / 1e9
         show.write(f"{facts['cores']} cores, {memory:.1f} GB memory, {disk:.1f} GB free here{'' if facts['writable'] else ', NOT writable'}")
         for extra, modules in missing.items():

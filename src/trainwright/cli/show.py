@@ -58,7 +58,8 @@ def table(titles: list[str], rows: list[list[str]], *, right: frozenset[int] = f
 def schema_table(described: list[dict[str, Any]], *, most: int = 60) -> str:
     """What was inferred of each column, and the flag that overrides it."""
     rows = [
-        [d["name"][:32], d["kind"], d["role"], str(d["missing"]), (d["why"] + (f"; {d['note']}" if d["note"] else ""))[:70], d["flag"]] for d in described[:most]
+        [d["name"][:32], d["kind"], d["role"], str(d["missing"]), (d["why"] + (f"; {d['note']}" if d["note"] else ""))[:70], d["flag"]]
+        for d in described[:most]
     ]
     text = table(["column", "kind", "role", "missing", "why", "override with"], rows, right=frozenset({3}))
     return text if len(described) <= most else f"{text}\n… and {len(described) - most} more columns (`--json` lists all)"
@@ -70,5 +71,9 @@ def findings_text(findings: list[dict[str, Any]]) -> str:
         return "No findings."
     lines = []
     for f in sorted(findings, key=lambda finding: (not finding["blocking"], finding["code"])):
-        lines += [f"{'✗ blocks' if f['blocking'] else '! warns '}  {f['code']}  {f['what']}", f"            where {f['where']}", f"            fix   {f['fix']}"]
+        lines += [
+            f"{'✗ blocks' if f['blocking'] else '! warns '}  {f['code']}  {f['what']}",
+            f"            where {f['where']}",
+            f"            fix   {f['fix']}",
+        ]
     return "\n".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import Any
 
 import click
@@ -30,7 +31,7 @@ def command(asked: dict[str, Any], source: str | None, resume: str | None, as_js
                 plan = plan.model_copy(update={"target": ask_target(plan)})
             run = flow.train(plan, started=started, progress=told)
     if as_json:
-        show.emit(run.summary)
+        show.emit(run.summary | {"seconds": round(time.monotonic() - started, 3)})
     else:
         from trainwright.report.terminal import summary_lines
 

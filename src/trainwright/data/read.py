@@ -94,7 +94,7 @@ def stop_at_findings(findings: tuple[Finding, ...], asked: Plan) -> None:
     more = "".join(f"; {finding.code}: {finding.what} ({finding.where})" for finding in blocking[1:])
     columns = tuple(dict.fromkeys(column for finding in blocking for column in finding.columns if column != asked.target))
     dropped = asked.model_copy(update={"drop": (*asked.drop, *columns)}) if columns else None
-    ways = [f"drop what leaks: {command_of(_set(dropped, 'drop'))}"] if dropped else []
+    ways = [f"drop what leaks: {command_of(_set(dropped, 'drop'))}" if dropped else first.fix]
     codes = tuple((code, "WHY IT IS ALL RIGHT") for code in Counter(finding.code for finding in blocking))
     ways.append(f"or, where it is all right: {command_of(asked, allow=codes)}")
     raise FindingStop(first.code, first.what + more, where=first.where, why=first.why, fix="\n        ".join(ways))

@@ -67,6 +67,7 @@ class Card:
     # Seconds and bytes of one fit, as a function of (rows, features, outputs): rough, to plan with; what was measured replaces it.
     seconds: Callable[[int, int, int], float] = lambda rows, features, outputs: 1e-6 * rows * features
     memory: Callable[[int, int, int], float] = lambda rows, features, outputs: 16.0 * rows * features
+    effort: Callable[[Any], float] = lambda settings: 1.0  # seconds with these settings (the learner), as a multiple of the defaults'
 
 
 @dataclass(frozen=True, slots=True)

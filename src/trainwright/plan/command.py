@@ -6,7 +6,23 @@ import shlex
 
 from trainwright.plan.model import Plan
 
-ASKED = ("target", "task", "metric", "positive", "split", "test", "folds", "weight", "time", "candidates", "workers", "threads", "engine", "seed", "out")
+ASKED = (
+    "target",
+    "task",
+    "metric",
+    "positive",
+    "split",
+    "test",
+    "folds",
+    "weight",
+    "time",
+    "candidates",
+    "workers",
+    "threads",
+    "engine",
+    "seed",
+    "out",
+)
 
 
 def command_of(plan: Plan, *, verb: str = "train", allow: tuple[tuple[str, str], ...] = ()) -> str:

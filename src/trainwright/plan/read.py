@@ -55,7 +55,9 @@ def dump_plan(plan: Plan, *, full: bool) -> str:
     """The plan as YAML; `full` writes defaults too. `read_plan` gives an equal plan back."""
     import yaml
 
-    text: str = yaml.safe_dump(plan.model_dump(mode="json", exclude_unset=not full, exclude_none=True), sort_keys=False, allow_unicode=True, width=120)
+    text: str = yaml.safe_dump(
+        plan.model_dump(mode="json", exclude_unset=not full, exclude_none=True), sort_keys=False, allow_unicode=True, width=120
+    )
     return text
 
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from trainwright import evidence
 from trainwright.errors import CheckFailed, Infeasible
-from trainwright.plan.model import LearnerChoice
 from trainwright.record import files
 from trainwright.record.digests import digest_file
 from trainwright.record.log import Log
@@ -36,7 +35,7 @@ class Outcome:
     folds: tuple[float | None, ...] = ()
     inner: tuple[float | None, ...] = ()
     iterations: int | None = None
-    fit_seconds: float | None = None  # of one fold's fit, as measured
+    fit_seconds: float | None = None  # of the longest fit in a fold, as measured
     seconds: float | None = None
     memory_bytes: int | None = None
     predictions: str | None = None  # digest of the out-of-fold predictions
@@ -84,7 +83,13 @@ def choose(outcomes: list[Outcome], metric: str) -> list[Outcome]:
     done = [outcome for outcome in outcomes if outcome.status == "done" and outcome.score is not None]
     if not done:
         reasons = sorted({f"{outcome.learner}: {outcome.status}{' - ' + outcome.why if outcome.why else ''}" for outcome in outcomes})
-        raise Infeasible("TW070", "no candidate finished", where="; ".join(reasons[:4]), why="there is nothing to choose from", fix="give more --time or more --memory")
+        raise Infeasible(
+            "TW070",
+            "no candidate finished",
+            where="; ".join(reasons[:4]),
+            why="there is nothing to choose from",
+            fix="give more --time or more --memory",
+        )
     sign = 1.0 if evidence.METRICS[metric].better == "lower" else -1.0
     return sorted(done, key=lambda outcome: (sign * (outcome.score or 0.0), outcome.number))
 

@@ -32,12 +32,15 @@ CLASSES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("tabular/logistic", {"strength": 10.0}),
     (BOOSTING, {**SLOW, "num_leaves": 4, "min_data_in_leaf": 5, "bagging_fraction": 0.8, "feature_fraction": 0.8}),
     ("tabular/tree", {"min_samples_leaf": 20, "max_depth": 6}),
-    (BOOSTING, {**SLOW, "num_leaves": 31, "min_data_in_leaf": 5, "bagging_fraction": 0.7, "feature_fraction": 0.7, "lambda_l1": 1.0, "lambda_l2": 1.0}),
+    (
+        BOOSTING,
+        {**SLOW, "num_leaves": 31, "min_data_in_leaf": 5, "bagging_fraction": 0.7, "feature_fraction": 0.7, "lambda_l1": 1.0, "lambda_l2": 1.0},
+    ),
     (BOOSTING, {**SLOW, "num_leaves": 31, "min_data_in_leaf": 5, "extra_trees": True, "feature_fraction": 0.7, "lambda_l2": 1.0}),
     (BOOSTING, {**SLOW, "num_leaves": 255, "min_data_in_leaf": 20, "bagging_fraction": 0.9, "feature_fraction": 0.3, "lambda_l2": 20.0}),
-    ("tabular/logistic", {"penalty": "elasticnet", "strength": 3.0}),
     (BOOSTING, {"learning_rate": 0.1, "num_leaves": 15, "min_data_in_leaf": 50, "lambda_l2": 10.0}),
     (BOOSTING, {**SLOW, "num_leaves": 31, "min_data_in_leaf": 100, "bagging_fraction": 0.6, "feature_fraction": 0.4, "lambda_l2": 1.0}),
+    ("tabular/logistic", {"penalty": "elasticnet", "strength": 3.0}),
 )
 
 NUMBER: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -45,11 +48,14 @@ NUMBER: tuple[tuple[str, dict[str, Any]], ...] = (
     (BOOSTING, {**SLOW, "min_data_in_leaf": 10, "bagging_fraction": 0.8, "feature_fraction": 0.6, "lambda_l2": 1.0}),
     (FOREST, {}),
     (EXTRA, {}),
-    ("tabular/linear", {"penalty": "l2", "strength": 10.0}),
+    ("tabular/linear", {"penalty": "l2", "strength": 0.1}),
     (BOOSTING, {"num_leaves": 127, "min_data_in_leaf": 20, "bagging_fraction": 0.8, "feature_fraction": 0.5, "lambda_l2": 5.0}),
     (BOOSTING, {**SLOW, "num_leaves": 7, "min_data_in_leaf": 5, "bagging_fraction": 0.7, "feature_fraction": 0.6, "lambda_l2": 0.1}),
     (EXTRA, {"max_features": 0.6, "min_samples_leaf": 1}),
-    (BOOSTING, {**SLOW, "num_leaves": 63, "min_data_in_leaf": 5, "bagging_fraction": 0.9, "feature_fraction": 0.8, "lambda_l1": 1.0, "lambda_l2": 1.0}),
+    (
+        BOOSTING,
+        {**SLOW, "num_leaves": 63, "min_data_in_leaf": 5, "bagging_fraction": 0.9, "feature_fraction": 0.8, "lambda_l1": 1.0, "lambda_l2": 1.0},
+    ),
     ("tabular/linear", {"penalty": "l1", "strength": 0.01}),
     (BOOSTING, {**SLOW, "num_leaves": 255, "min_data_in_leaf": 40, "bagging_fraction": 0.8, "feature_fraction": 0.5, "lambda_l2": 10.0}),
     (FOREST, {"min_samples_leaf": 1, "max_features": 0.6}),

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from trainwright.data.dataset import Dataset
 from trainwright.engine.interface import Engine, Job
 from trainwright.engine.interface import Outcome as JobOutcome
-from trainwright.learners import learner_class
 from trainwright.plan.model import Plan
 from trainwright.record.log import Log
-from trainwright.select.limits import Forecast, Timer, end_reserve
+from trainwright.select.limits import Forecast, Timer, end_reserve, refit_seconds
 from trainwright.select.outcome import Outcome, Status, candidate_folder, choose, record, recorded
 
 EVALUATE = "trainwright.select.candidate:evaluate"
@@ -112,22 +110,21 @@ class Search:
                     outcomes[number] = self._not_started(number, f"as in the run repeated: {before}")
                     record(outcomes[number], self.log)
                     continue
-                return self._job(number)
+                return self._job(number, forecast)
             if number < self.baselines or not self._why_not(number, outcomes, forecast):
                 queue.remove(number)
-                return self._job(number)
+                return self._job(number, forecast)
         return None
 
     def _why_not(self, number: int, outcomes: dict[int, Outcome], forecast: Forecast) -> str:
         """Why a candidate is not started now: it would not fit the memory or the time that is left. Empty when it fits."""
         choice = self.plan.learners[number]
-        card = learner_class(choice.name).card
-        needs = forecast.memory_bytes(card)
+        needs = forecast.memory_bytes(choice)
         if self.plan.memory is not None and needs > self.plan.memory:
             return f"needs about {needs / 1e9:.1f} GB, the limit is {self.plan.memory / 1e9:.1f} GB"
         if self.plan.time is None:
             return ""
-        expected, left = forecast.candidate_seconds(choice.name, card), self._search_left(outcomes, forecast)
+        expected, left = forecast.candidate_seconds(choice), self._search_left(outcomes, forecast)
         return "" if expected <= left else f"expected to take {expected:.1f} s when {max(0.0, left):.1f} s were left"
 
     def _search_left(self, outcomes: dict[int, Outcome], forecast: Forecast) -> float:
@@ -135,13 +132,10 @@ class Search:
         if self.plan.time is None or self.replay is not None:
             return float("inf")
         best = self._best(outcomes)
-        refit = (best.fit_seconds or 0.0) * len(self.dataset.splits.open) / self._fold_rows() if best else 0.5
+        refit = refit_seconds(best.fit_seconds, self.dataset) if best else 0.5
         return self.timer.left() - end_reserve(self.plan.time, refit)
 
-    def _fold_rows(self) -> int:
-        return max(1, max(len(fold.train) for fold in self.dataset.splits.folds))
-
-    def _job(self, number: int) -> Job:
+    def _job(self, number: int, forecast: Forecast) -> Job:
         choice = self.plan.learners[number]
         folder = candidate_folder(self.log.folder, number)
         self.log.append("candidate started", number=number)
@@ -161,15 +155,24 @@ class Search:
             call=EVALUATE,
             arguments=arguments,
             result=folder / "result.json",
+            seconds=self._cap(number, forecast),
             memory=self.plan.memory,
             threads=self.plan.threads,
         )
+
+    def _cap(self, number: int, forecast: Forecast) -> float | None:
+        """Seconds that one candidate may take under a limit of time, so that a slow one does not use up what is left of a worker."""
+        if self.plan.time is None or self.replay is not None:
+            return None
+        return max(self.plan.time / 3, 3 * forecast.candidate_seconds(self.plan.learners[number]))
 
     def _outcome(self, ended: JobOutcome) -> Outcome:
         number = int(ended.job.arguments["number"])
         common: dict[str, Any] = {"seconds": round(ended.seconds, 4), "memory_bytes": ended.memory_bytes, **self._named(number)}
         if ended.status != "done":
-            status: Status = "out of time" if ended.status == "ended" else ended.status if ended.status in ("out of time", "out of memory") else "failed"
+            status: Status = (
+                "out of time" if ended.status == "ended" else ended.status if ended.status in ("out of time", "out of memory") else "failed"
+            )
             why = (ended.error or {}).get("what", "") if status == "failed" else ""
             return Outcome(status=status, why=why, **common)
         value = ended.value
@@ -201,5 +204,4 @@ class Search:
 
     def _learn(self, forecast: Forecast, outcome: Outcome) -> None:
         if outcome.fit_seconds is not None:
-            forecast.learn(outcome.learner, learner_class(outcome.learner).card, outcome.fit_seconds)
-
+            forecast.learn(self.plan.learners[outcome.number], outcome.fit_seconds)

@@ -163,7 +163,7 @@ def _open_path(source: str | Path) -> Opened:
     if "://" in name or path.suffix.lower() in NOT_YET:
         what = NOT_YET.get(path.suffix.lower(), "a URL")
         raise SourceError(
-            "TW031",
+            "TW027",
             f"{what} is not read yet",
             where=name.rpartition("@")[2],
             why="today's sources are CSV and TSV files, Parquet, and frames in Python",

@@ -21,9 +21,10 @@ from trainwright.learners.rows import average, constantly, labelled
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtraTrees:
-    trees: int = 200
+    trees: int = 100
     max_depth: int = 0  # questions from root to leaf; 0: no limit
     min_samples_leaf: int = 3  # rows
+    max_leaf_nodes: int = 2048  # of one tree: what ships grows with it, some 65 bytes a leaf; 0: no limit
     max_features: float = 0.0  # share of the features tried at each question; 0: the square root of their number (classes), a third (numbers)
 
     card: ClassVar[Card] = Card(
@@ -32,8 +33,9 @@ class ExtraTrees:
         reads="filled",
         explains="opaque",
         how="importances of the features",
-        seconds=lambda rows, features, outputs: 0.3 + 200 * 1e-8 * rows * np.sqrt(features) * np.log2(rows + 2),
-        memory=lambda rows, features, outputs: 4.0 * rows * features + 200 * 30.0 * rows * max(1, outputs) / 3,
+        seconds=lambda rows, features, outputs: 0.3 + 100 * 1e-8 * rows * np.sqrt(features) * np.log2(rows + 2),
+        effort=lambda settings: settings.trees / 100 * (1.0 if settings.max_features == 0 else 1.5),
+        memory=lambda rows, features, outputs: 4.0 * rows * features + 100 * 30.0 * rows * max(1, outputs) / 3,
     )
     space: ClassVar[Space] = {
         "min_samples_leaf": LogUniform(1, 50, whole=True),
@@ -43,6 +45,7 @@ class ExtraTrees:
     def __post_init__(self) -> None:
         check.whole(1, 100_000, trees=self.trees)
         check.whole(0, 1000, max_depth=self.max_depth)
+        check.whole(0, 100_000_000, max_leaf_nodes=self.max_leaf_nodes)
         check.whole(1, 10_000_000, min_samples_leaf=self.min_samples_leaf)
         check.number(0.0, 1.0, max_features=self.max_features)
 
@@ -57,6 +60,7 @@ class ExtraTrees:
             n_estimators=budget.iterations or self.trees,
             max_depth=deepest(self.max_depth),
             min_samples_leaf=self.min_samples_leaf,
+            max_leaf_nodes=self.max_leaf_nodes or None,
             max_features=self.max_features or ("sqrt" if rows.classes else 1 / 3),
             n_jobs=budget.threads,
             random_state=int(rng.integers(2**31)),

@@ -59,7 +59,8 @@ class LightGBM:
         explains="opaque",
         how="importances and Shapley values of the features",
         stops_early=True,
-        seconds=lambda rows, features, outputs: 0.2 + 300 * max(1, outputs if outputs > 2 else 1) * (1.5e-3 + 4e-9 * rows * features),
+        seconds=lambda rows, features, outputs: 0.2 + 600 * max(1, outputs if outputs > 2 else 1) * (7e-4 + 4e-9 * rows * features),
+        effort=lambda settings: min(settings.iterations, 30 / settings.learning_rate) / 600 * (settings.num_leaves / 31) ** 0.5,
         memory=lambda rows, features, outputs: 60e6 + 6.0 * rows * features + 40.0 * rows * max(1, outputs),
     )
     space: ClassVar[Space] = {
