@@ -121,7 +121,7 @@ def reproduce(folder: str | Path, *, out: Path, progress: Progress | None = None
     run = Run(folder)
     before = run.summary
     changed = stages.what_changed(run)
-    again = train(run.asked, folder=stages.begin_again(run, out), progress=progress, replay=stages.replay_of(run))
+    again = train(run.plan, folder=stages.begin_again(run, out), progress=progress, replay=stages.replay_of(run))
     names = ("model_digest", "bundle_digest")
     return {
         "same": all(again.summary[name] == before[name] for name in names),

@@ -51,6 +51,7 @@ PRELOAD = (
 
 LOCKED = ("trainwright", "numpy", "onnxruntime", "onnx", "scikit-learn", "scipy", "lightgbm", "polars", "pydantic", "threadpoolctl")
 SCHEMA_VERSION = 1
+ENOUGH_TO_END = 10.0  # seconds that a resumed run has at least, from starting the workers to the report
 
 
 class Progress:
@@ -85,7 +86,7 @@ def new_folder(asked: Plan) -> Path:
 
 
 def after_earlier_sessions(timer: Timer, log: Log) -> Timer:
-    """The timer of a resumed run: what earlier sessions used up counts against the limit, but a quarter of it always remains."""
+    """The timer of a resumed run: what earlier sessions used up counts against the limit, but enough to come to an end always remains."""
     if timer.limit is None:
         return timer
     used, began, latest = 0.0, None, None
@@ -95,7 +96,7 @@ def after_earlier_sessions(timer: Timer, log: Log) -> Timer:
             began = event.at
         latest = event.at
     used += (latest - began) if began is not None and latest is not None else 0.0
-    return Timer(timer.started, max(timer.limit - used, timer.limit / 4), timer.clock)
+    return Timer(timer.started, max(timer.limit - used, timer.limit / 4, ENOUGH_TO_END), timer.clock)
 
 
 def resolve_plan(asked: Plan, dataset: Dataset, log: Log) -> Plan:

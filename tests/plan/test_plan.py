@@ -37,6 +37,8 @@ def test_sizes(text: object, wanted: int) -> None:
         ({"folds": "many"}, "TW002", "folds"),
         ({"split": "groups:id"}, "TW002", "split"),
         ({"kinds": {"a": "numeric"}}, "TW002", "kinds.a"),
+        ({"learners": [{"nmae": "tree"}]}, "TW001", "did you mean 'name'?"),
+        ({"drop": 3}, "TW002", "drop"),
         ({"time": 10, "candidates": 3}, "TW002", "not both"),
         ({"seed": -1}, "TW002", "seed"),
         ({"allow": [{"code": "X", "because": "none"}]}, "TW002", "allow"),
@@ -133,3 +135,10 @@ def test_the_command_line_says_the_same_as_the_plan() -> None:
     verb.main(args=words[2:], standalone_mode=False)
     source = seen.pop("source")
     assert asked_of(source, seen)[0] == plan
+
+
+def test_words_stand_for_lists_of_one_and_for_learners() -> None:
+    plan = make_plan({"learners": ["lightgbm", {"name": "tree", "settings": {"max_depth": 3}}], "drop": "id", "protected": "sex"})
+    assert [(choice.name, choice.settings) for choice in plan.learners] == [("lightgbm", None), ("tree", {"max_depth": 3})]
+    assert (plan.drop, plan.protected) == (("id",), ("sex",))
+    assert make_plan({"learners": "lightgbm"}).learners[0].name == "lightgbm"

@@ -9,9 +9,9 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
-from trainwright.runtime.schema import Kind
+from trainwright.runtime.schema import KINDS
 
 UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 BYTES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
@@ -37,6 +37,25 @@ def size(value: Any) -> Any:
     return value
 
 
+def as_list(value: Any) -> Any:
+    """One word stands for a list of one."""
+    return (value,) if isinstance(value, str) else value
+
+
+def named_learners(value: Any) -> Any:
+    """ "lightgbm" stands for {name: lightgbm}, alone or in a list."""
+    return tuple({"name": item} if isinstance(item, str) else item for item in as_list(value)) if isinstance(value, str | list | tuple) else value
+
+
+def known_kind(value: str) -> str:
+    """Raises ValueError for a kind that there is not."""
+    if value not in KINDS and not (value.startswith("ordered:") and "<" in value):
+        raise ValueError(f"a kind is one of {', '.join(KINDS)}, or ordered:low<medium<high")
+    return value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(as_list, json_schema_input_type=str | tuple[str, ...])]
+AskedKind = Annotated[str, AfterValidator(known_kind)]
 Seconds = Annotated[float, BeforeValidator(seconds), PlainSerializer(lambda s: f"{s:.12g}s", return_type=str, when_used="unless-none"), Field(gt=0)]
 Bytes = Annotated[int, BeforeValidator(size), Field(gt=0)]
 
@@ -64,6 +83,9 @@ class LearnerChoice(Part):
     settings: dict[str, Any] | None = None
 
 
+Learners = Annotated[tuple[LearnerChoice, ...], BeforeValidator(named_learners, json_schema_input_type=str | tuple[LearnerChoice | str, ...])]
+
+
 class Plan(Part):
     """What to learn from which data, under which limits."""
 
@@ -75,11 +97,11 @@ class Plan(Part):
     split: str = Field("auto", pattern=r"^(auto|random|given|group:.+|time:.+|given:.+)$", description="random, group:COL, time:COL or given:COL.")
     test: str | None = Field(None, description="A file of its own with the sealed rows.")
     folds: int = Field(5, ge=2, le=20, description="Folds of the cross-validation.")
-    kinds: dict[str, Kind] = Field({}, description="Kinds that replace the inferred ones: {column: kind}.")
-    drop: tuple[str, ...] = Field((), description="Columns that are not to be learned from.")
+    kinds: dict[str, AskedKind] = Field({}, description="Kinds that replace the inferred ones: {column: kind}, or {column: ordered:low<medium<high}.")
+    drop: Names = Field((), description="Columns that are not to be learned from.")
     weight: str | None = Field(None, description="A column of row weights; it is no feature.")
-    protected: tuple[str, ...] = Field((), description="Columns by which bias is looked for.")
-    learners: tuple[LearnerChoice, ...] = Field((), description="The candidates, in order; empty means our own list.")
+    protected: Names = Field((), description="Columns by which bias is looked for.")
+    learners: Learners = Field((), description="The candidates, in order; empty means our own list.")
     time: Seconds | None = Field(None, description="Wall time from process start to exit; 60s when neither limit is given.")
     candidates: int | None = Field(None, ge=1, description="A budget in work units in the place of time: the same result on any clock.")
     memory: Bytes | None = Field(None, description="Cap over all processes; 80 % of what this process may use when not given.")

@@ -8,6 +8,7 @@ from trainwright.data.dataset import Dataset
 from trainwright.errors import RequestError, nearest
 from trainwright.learners import learner_class, make, names
 from trainwright.plan.model import LearnerChoice, Plan
+from trainwright.runtime.schema import ColumnSchema
 from trainwright.select.portfolio import portfolio
 from trainwright.tasks import TASKS, Task
 
@@ -28,7 +29,7 @@ def resolve(asked: Plan, dataset: Dataset) -> Plan:
         "metric": _metric(asked.metric, task),
         "positive": dataset.classes[1] if len(dataset.classes) == 2 else None,
         "split": dataset.splits.how,
-        "kinds": {d.schema.name: d.schema.kind for d in dataset.table.described},
+        "kinds": {d.schema.name: _kind(d.schema) for d in dataset.table.described},
         "learners": tuple(candidates(asked, task)),
         "time": asked.time if asked.candidates or asked.time else DEFAULT_SECONDS,
         "memory": asked.memory or default_memory(),
@@ -80,6 +81,11 @@ def _check(choice: LearnerChoice, task: Task) -> None:
             why=f"it learns {', '.join(card.tasks)}",
             fix=f"for {task.name} there are: {', '.join(able)}",
         )
+
+
+def _kind(schema: ColumnSchema) -> str:
+    """The kind as a plan says it, with the order of an ordered category."""
+    return "ordered:" + "<".join(schema.order) if schema.order and not any("<" in word for word in schema.order) else schema.kind
 
 
 def _metric(name: str, task: Task) -> str:

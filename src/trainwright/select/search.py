@@ -16,7 +16,7 @@ from trainwright.engine.interface import Engine, Job
 from trainwright.engine.interface import Outcome as JobOutcome
 from trainwright.plan.model import Plan
 from trainwright.record.log import Log
-from trainwright.select.limits import Forecast, Timer, end_reserve, refit_seconds
+from trainwright.select.limits import Forecast, Timer, end_reserve, keep_back, refit_seconds
 from trainwright.select.outcome import Outcome, Status, candidate_folder, choose, record, recorded
 
 EVALUATE = "trainwright.select.candidate:evaluate"
@@ -77,9 +77,7 @@ class Search:
                 break
             ended = self.engine.next(timeout=max(0.01, min(0.5, self._search_left(outcomes, forecast))))
             if ended is None:
-                if self._search_left(outcomes, forecast) <= 0:
-                    for name in sorted(running - {job.name for job in self.errands.values()}):
-                        self.engine.end(name)
+                self._end_what_is_late(running, self._search_left(outcomes, forecast))
                 continue
             running.discard(ended.job.name)
             if ended.job.call == EVALUATE:
@@ -95,6 +93,15 @@ class Search:
                 outcomes[number] = self._not_started(number, self._why_not(number, outcomes, forecast))
                 record(outcomes[number], self.log)
         return [outcomes[number] for number in sorted(outcomes)]
+
+    def _end_what_is_late(self, running: set[str], left: float) -> None:
+        """End candidates when the search is over; baselines and their bundles only when the run itself is."""
+        if left > 0:
+            return
+        over = self.timer.left() < keep_back(self.plan.time) / 2
+        needed = {_name(number) for number in range(self.baselines)} | {job.name for job in self.errands.values()}
+        for name in sorted(running if over else running - needed):
+            self.engine.end(name)
 
     def _next_job(self, queue: list[int], errands: dict[int, Job], outcomes: dict[int, Outcome], forecast: Forecast) -> Job | None:
         """What to start now: an errand whose candidate is done, else the first candidate in order that fits what is left."""
@@ -151,7 +158,7 @@ class Search:
             "threads": self.plan.threads,
         }
         return Job(
-            name=f"candidate {number}",
+            name=_name(number),
             call=EVALUATE,
             arguments=arguments,
             result=folder / "result.json",
@@ -205,3 +212,7 @@ class Search:
     def _learn(self, forecast: Forecast, outcome: Outcome) -> None:
         if outcome.fit_seconds is not None:
             forecast.learn(self.plan.learners[outcome.number], outcome.fit_seconds)
+
+
+def _name(number: int) -> str:
+    return f"candidate {number}"
