@@ -131,7 +131,8 @@ def peers(case: Case, train: pd.DataFrame, test: pd.DataFrame, seed: int) -> dic
     both = pd.concat([train[features], test[features]])
     for name in features:
         if not pd.api.types.is_numeric_dtype(both[name]):
-            both[name] = both[name].astype("category")
+            numbers = pd.to_numeric(both[name], errors="coerce")  # numbers kept as text, a few of them blank (telco_churn)
+            both[name] = numbers if numbers.notna().mean() > 0.95 else both[name].astype("category")
     X, T = both.iloc[: len(train)], both.iloc[len(train) :]
     results = {}
     number = is_number(case, train)

@@ -83,7 +83,9 @@ def asked_of(source: Any, asked: dict[str, Any]) -> tuple[Plan, object | None]:
 def _plain(value: Any) -> Any:
     if isinstance(value, os.PathLike):
         return str(value)
-    return list(value) if isinstance(value, tuple | set) else value
+    if isinstance(value, set | frozenset):
+        return sorted(value)  # a set has no order of its own, and order enters digests
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _folder(run: str | Path | Run) -> Path:

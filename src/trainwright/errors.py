@@ -86,6 +86,12 @@ class MachineError(TrainwrightError):
     exit_code = 6
 
 
+class Interrupted(TrainwrightError):
+    """The user stopped the run (TW098); what was done is kept."""
+
+    exit_code = 130
+
+
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """The name most like `name`, or None when none is near."""
     candidates = list(names)

@@ -16,8 +16,9 @@ from trainwright import stages
 from trainwright.bundle.ship import ship_winner
 from trainwright.data import store
 from trainwright.data.read import read_dataset
+from trainwright.engine.calls import write_frames
 from trainwright.engine.interface import Engine, open_engine
-from trainwright.errors import RequestError, SourceError
+from trainwright.errors import FindingStop, Interrupted, RequestError, SourceError
 from trainwright.plan.model import Plan
 from trainwright.plan.read import dump_plan
 from trainwright.record import files
@@ -25,7 +26,7 @@ from trainwright.record.log import Log
 from trainwright.report.write import write_report
 from trainwright.run import Run
 from trainwright.select.limits import Timer, keep_back
-from trainwright.select.resolve import DEFAULT_SECONDS, available_cores, default_memory
+from trainwright.select.resolve import DEFAULT_SECONDS, default_memory, workers_of
 from trainwright.select.search import Replay
 from trainwright.stages import Progress
 
@@ -52,6 +53,7 @@ def train(
         progress.stage("reading", asked.source or "a frame")
         dataset = read_dataset(asked, rows, log)  # a blocking finding stops here: nothing trains on bad data
         progress.dataset(dataset)
+        stages.still_time(timer, dataset)
         plan = stages.resolve_plan(asked, dataset, log)  # nothing is left on "auto"
         progress.plan(plan, log.folder)
         outcomes = stages.search_candidates(plan, dataset, log, engine, timer, progress, replay)  # test rows still sealed
@@ -59,18 +61,18 @@ def train(
         shipped = ship_winner(plan, dataset, outcomes, engine, log, timer, keep_back=keep_back(plan.time), follow=stages.followed(replay))
         bundle = stages.place_bundle(shipped, log)
         progress.stage("measuring", "the bundle that ships, through the runtime that serves")
-        evidence = stages.measure_bundle(plan, dataset, outcomes, bundle, log)  # opens the sealed rows, once
+        evidence = stages.measure_bundle(plan, dataset, outcomes, shipped, bundle, log)  # opens the sealed rows, once
         bundle = stages.complete_bundle(plan, dataset, outcomes, shipped, evidence, log)
         stages.write_summary(plan, dataset, outcomes, shipped, evidence, bundle, log, timer)
         write_report(log.folder)
-        stages.finish(plan, dataset, log)
+        stages.finish(plan, dataset, log, timer)
     return Run(log.folder)
 
 
 @contextlib.contextmanager
 def _workers(asked: Plan) -> Iterator[Engine]:
     """Workers start to load while the data is read."""
-    engine = open_engine(asked.engine, asked.workers or available_cores(), preload=stages.PRELOAD, memory=asked.memory or default_memory())
+    engine = open_engine(asked.engine, workers_of(asked), preload=stages.PRELOAD, memory=asked.memory or default_memory())
     try:
         yield engine
     finally:
@@ -87,12 +89,19 @@ def _run(asked: Plan, folder: Path | None) -> Iterator[Log]:
         log.append("session", resumed=not new)
         try:
             yield log
-        except (RequestError, SourceError):
+        except (RequestError, SourceError, FindingStop):
             if new and log.last("plan") is None:
                 store.forget(folder)
                 shutil.rmtree(folder, ignore_errors=True)
             raise
-        except BaseException as error:
+        except KeyboardInterrupt:
+            log.append("stopped", reason="KeyboardInterrupt", code="TW098")
+            raise Interrupted(
+                "TW098", "stopped", where=str(folder), fix=f"what was done is kept: `trainwright train --resume {folder}` goes on"
+            ) from None
+        except Exception as error:
+            with (folder / "error.log").open("w", encoding="utf-8") as frames:
+                write_frames(error, frames)
             log.append("stopped", reason=type(error).__name__, code=getattr(error, "code", None))
             raise
 
@@ -108,8 +117,10 @@ def resume(folder: str | Path, *, started: float | None = None, progress: Progre
     """Go on with a run that was stopped. One that ended comes back as it is."""
     run = Run(folder)
     if run.ended:
+        with Log(run.folder):
+            stages.tidy(run.plan, run.folder)  # a kill may have come between the last event and this
         return run
-    return train(run.asked, folder=run.folder, started=started, progress=progress)
+    return train(run.asked, folder=run.folder, started=started, progress=progress, replay=stages.replay_of(run.events))
 
 
 def reproduce(folder: str | Path, *, out: Path, progress: Progress | None = None) -> dict[str, Any]:
@@ -121,7 +132,7 @@ def reproduce(folder: str | Path, *, out: Path, progress: Progress | None = None
     run = Run(folder)
     before = run.summary
     changed = stages.what_changed(run)
-    again = train(run.plan, folder=stages.begin_again(run, out), progress=progress, replay=stages.replay_of(run))
+    again = resume(stages.begin_again(run, out), progress=progress)
     names = ("model_digest", "bundle_digest")
     return {
         "same": all(again.summary[name] == before[name] for name in names),

@@ -29,23 +29,29 @@ def predict_file(model: str | Path, source: str | Path, output: Path, *, identif
         raise RequestError("TW009", f"cannot write {output.suffix or 'a file without ending'}", where=str(output), fix="end it with .csv or .parquet")
     folder = Path(model)
     bundle = runtime.load(folder / "bundle" if (folder / NAME).exists() else folder)
-    own = {feature.name for feature in bundle.features}
-    beside = [ColumnSchema(name=identifier, kind="identifier")] if identifier is not None and identifier not in own else []
-    table = read_table(source, like=[*bundle.features, *beside])
+    made = ["prediction", *(f"probability_{name}" for name in bundle.classes)]
+    if identifier in made:
+        raise RequestError("TW009", f"the output has a column {identifier!r} of its own", where="--id", fix="rename the column of the source")
+    table = read_table(source, like=bundle.features)
+    names = None if identifier is None else _words(source, identifier)
     outputs = bundle.outputs_of({feature.name: table.columns[feature.name] for feature in bundle.features})
-    frame: dict[str, Any] = {}
-    if identifier is not None:
-        column = table.columns[identifier]
-        frame[identifier] = column.words() if isinstance(column, Coded) else column
+    frame: dict[str, Any] = {} if identifier is None else {identifier: names}
     frame["prediction"] = bundle.answers(outputs)
     frame |= {f"probability_{name}": outputs[:, index] for index, name in enumerate(bundle.classes)}
     written = pl.DataFrame(
         {name: values.tolist() if isinstance(values, np.ndarray) and values.dtype == object else values for name, values in frame.items()}
     )
     _write(written, output)
-    spare = table.source.columns - len(table.columns)
+    spare = len(table.columns) - len(bundle.features) - (identifier is not None)
     notes = [f"{spare} columns of the source were not needed"] if spare else []
     return {"rows": table.rows, "columns": list(frame), "output": str(output), "notes": [*table.source.notes, *notes]}
+
+
+def _words(source: str | Path, name: str) -> list[str | None]:
+    """The cells of a column as they stand in the source, whatever the model takes them for."""
+    column = read_table(source, like=[ColumnSchema(name=name, kind="identifier")]).columns[name]
+    assert isinstance(column, Coded)  # identifiers are words
+    return column.words()
 
 
 def _write(frame: Any, output: Path) -> None:

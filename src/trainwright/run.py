@@ -28,7 +28,7 @@ class Run:
     @functools.cached_property
     def summary(self) -> dict[str, Any]:
         """What `train --json` prints. Raises RequestError (TW006) when the run did not end."""
-        if not (self.folder / SUMMARY).exists():
+        if not self.ended:
             raise RequestError(
                 "TW006", "this run did not end", where=str(self.folder), fix=f"`trainwright train --resume {self.folder}` goes on with it"
             )
@@ -79,7 +79,7 @@ class Run:
 
     @property
     def ended(self) -> bool:
-        return (self.folder / SUMMARY).exists()
+        return any(event.kind == "ended" for event in self.events)
 
     def __repr__(self) -> str:
         if not self.ended:

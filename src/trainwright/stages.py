@@ -21,17 +21,18 @@ from trainwright.data.dataset import Dataset
 from trainwright.data.read import describe, look_at
 from trainwright.engine.interface import Engine
 from trainwright.engine.interface import Outcome as JobOutcome
-from trainwright.errors import SourceError
+from trainwright.errors import CheckFailed, Infeasible, SourceError
 from trainwright.evidence.opening import open_sealed
+from trainwright.learners import added_packages
 from trainwright.plan.model import Plan
 from trainwright.plan.read import dump_plan, read_plan
 from trainwright.record import files
-from trainwright.record.digests import digest_bytes
-from trainwright.record.log import Log
+from trainwright.record.digests import digest_bytes, digest_file
+from trainwright.record.log import Event, Log
 from trainwright.report.card import card_text
 from trainwright.run import SUMMARY, Run
 from trainwright.runtime.columns import Floats, take_all
-from trainwright.select.limits import Timer
+from trainwright.select.limits import Timer, keep_back
 from trainwright.select.outcome import Outcome, choose, procedure, recorded
 from trainwright.select.resolve import resolve
 from trainwright.select.search import Replay, Search
@@ -96,7 +97,19 @@ def after_earlier_sessions(timer: Timer, log: Log) -> Timer:
             began = event.at
         latest = event.at
     used += (latest - began) if began is not None and latest is not None else 0.0
-    return Timer(timer.started, max(timer.limit - used, timer.limit / 4, ENOUGH_TO_END), timer.clock)
+    return Timer(timer.started, max(timer.limit - max(0.0, used), min(timer.limit, ENOUGH_TO_END)), timer.clock)
+
+
+def still_time(timer: Timer, dataset: Dataset) -> None:
+    """Raises Infeasible (TW072) when reading has used up what a first model needs."""
+    if timer.limit is not None and timer.left() < keep_back(timer.limit) + 1.0:
+        raise Infeasible(
+            "TW072",
+            f"reading and checking {dataset.table.rows:,} rows took {timer.spent():.1f} s of {timer.limit:g} s",
+            where="--time",
+            why="no model can be trained, shipped and measured in the rest",
+            fix=f"give at least --time {2 * timer.spent() + 10:.0f}s",
+        )
 
 
 def resolve_plan(asked: Plan, dataset: Dataset, log: Log) -> Plan:
@@ -104,19 +117,29 @@ def resolve_plan(asked: Plan, dataset: Dataset, log: Log) -> Plan:
     path = log.folder / "plan.yaml"
     done = log.last("plan")
     if done is not None:
+        _same_as_recorded(path, done.what["digest"])
         return read_plan(path)
     plan = resolve(asked, dataset)
     text = dump_plan(plan, full=True)
     files.write_text(path, text)
-    files.write_text(log.folder / "lock.txt", lock())
+    files.write_text(log.folder / "lock.txt", lock(plan))
     log.append("plan", digest=digest_bytes(text.encode()), candidates=len(plan.learners), threads=plan.threads, workers=plan.workers)
     return read_plan(path)
 
 
-def lock() -> str:
-    """The versions and the kind of machine on which a run's digests rest."""
-    lines = [f"python=={platform.python_version()}", f"platform {platform.system()} {platform.machine()}"]
-    for name in LOCKED:
+def _same_as_recorded(path: Path, digest: str) -> None:
+    """Raises CheckFailed (TW083) when a file of the run is no longer the one that the log names."""
+    if not path.exists() or digest_file(path) != digest:
+        raise CheckFailed("TW083", "a file of the run is not the one that was written", where=str(path), fix="restore it from a copy, or train again")
+
+
+def lock(plan: Plan) -> str:
+    """The versions and the kind of processor on which a run's digests rest."""
+    import threadpoolctl
+
+    kernels = sorted({library["architecture"] for library in threadpoolctl.threadpool_info() if library.get("architecture")})
+    lines = [f"python=={platform.python_version()}", f"platform {platform.system()} {platform.machine()} {' '.join(kernels)}".rstrip()]
+    for name in (*LOCKED, *added_packages([choice.name for choice in plan.learners])):
         try:
             lines.append(f"{name}=={metadata.version(name)}")
         except metadata.PackageNotFoundError:
@@ -170,14 +193,20 @@ def place_bundle(shipped: dict[str, Any], log: Log) -> runtime.Bundle:
         with files.machine_errors(place, doing="place the bundle"):
             shutil.copytree(log.folder / shipped["folder"], beside)
             files.replace_folder(beside, place)
-    return runtime.load(place)
+    bundle = runtime.load(place)
+    if bundle.model_digest != shipped["model_digest"]:
+        raise CheckFailed("TW083", "the bundle is not the one that was shipped", where=str(place), fix="train again")
+    return bundle
 
 
-def measure_bundle(plan: Plan, dataset: Dataset, outcomes: list[Outcome], bundle: runtime.Bundle, log: Log) -> dict[str, Any]:
+def measure_bundle(
+    plan: Plan, dataset: Dataset, outcomes: list[Outcome], shipped: dict[str, Any], bundle: runtime.Bundle, log: Log
+) -> dict[str, Any]:
     """Evidence: on the sealed rows through the runtime, or of the nested procedure where too few rows could be sealed."""
     path = log.folder / "evidence.json"
     done = log.last("measured", model_digest=bundle.model_digest)
     if done is not None:
+        _same_as_recorded(path, done.what["digest"])
         measured: dict[str, Any] = files.read_json(path)
         return measured
     assert dataset.target is not None
@@ -200,12 +229,15 @@ def measure_bundle(plan: Plan, dataset: Dataset, outcomes: list[Outcome], bundle
         prediction = whole[:, rows]
         others = {name: outcome.read_predictions(log.folder)[:, rows] for name, outcome in baselines.items()}
         names = {outcome.number: outcome.learner for outcome in outcomes}
-        chosen = choose(outcomes, plan.metric)[0].number
-        total = len(splits.folds)
+        ships, total = shipped["number"], len(splits.folds)
+        others_chosen = len(picked) - (ships in picked)
         notes = (
-            f"the procedure chose the candidate that ships ({names[chosen]}) in {picked.get(chosen, 0)} of {total} outer folds, "
-            f"and {len(picked)} different candidates in all",
+            f"the procedure chose the candidate that ships ({names[ships]}) in {picked.get(ships, 0)} of {total} outer folds"
+            + (f" and {others_chosen} other {'candidate' if others_chosen == 1 else 'candidates'} in the rest" if others_chosen else ""),
+            "the bundle is that candidate fitted again on all rows, and answers as it does (compared row by row)",
         )
+        if ships != choose(outcomes, plan.metric)[0].number:
+            notes += ("what ships is NOT what the procedure chooses on all rows: better candidates could not be shipped, so the figures flatter it",)
     measured = ev.measure(
         task,
         dataset.target[rows],
@@ -220,7 +252,7 @@ def measure_bundle(plan: Plan, dataset: Dataset, outcomes: list[Outcome], bundle
         notes=notes,
     )
     files.write_json(path, measured)
-    log.append("measured", model_digest=bundle.model_digest, design=splits.design, rows=len(rows))
+    log.append("measured", model_digest=bundle.model_digest, design=splits.design, rows=len(rows), digest=digest_file(path))
     return measured
 
 
@@ -228,7 +260,7 @@ def complete_bundle(
     plan: Plan, dataset: Dataset, outcomes: list[Outcome], shipped: dict[str, Any], evidence: dict[str, Any], log: Log
 ) -> runtime.Bundle:
     """Leaderboard and model card, and the bundle with its evidence inside."""
-    board = leaderboard(plan, outcomes, shipped)
+    board = leaderboard(plan, outcomes, shipped, log)
     files.write_json(log.folder / "leaderboard.json", board)
     chosen = next(entry for entry in board if entry["chosen"])
     card = card_text(plan.model_dump(mode="json"), files.read_json(log.folder / "dataset.json"), evidence, chosen)
@@ -236,7 +268,7 @@ def complete_bundle(
     return add_evidence(log.folder / "bundle", evidence, card)
 
 
-def leaderboard(plan: Plan, outcomes: list[Outcome], shipped: dict[str, Any]) -> list[dict[str, Any]]:
+def leaderboard(plan: Plan, outcomes: list[Outcome], shipped: dict[str, Any], log: Log) -> list[dict[str, Any]]:
     """One entry a candidate: those that finished first, best first."""
     ranked = choose(outcomes, plan.metric)
     entries = []
@@ -257,8 +289,9 @@ def leaderboard(plan: Plan, outcomes: list[Outcome], shipped: dict[str, Any]) ->
             "memory_bytes": outcome.memory_bytes,
             "iterations": outcome.iterations,
         }
-        if entry["chosen"]:
-            entry |= {"latency_us": shipped["latency_us"], "bundle_bytes": shipped["bytes"]}
+        became = log.last("baseline shipped", number=outcome.number)
+        bundle = shipped if entry["chosen"] else became.what if became else None  # only these became bundles, and can be measured as such
+        entry |= {"latency_us": bundle and bundle["latency_us"], "bundle_bytes": bundle and bundle["bytes"]}
         entries.append(entry)
     return entries
 
@@ -273,7 +306,7 @@ def write_summary(
     log: Log,
     timer: Timer,
 ) -> None:
-    """summary.json, which `train --json` prints. `seconds` is set once more when the process is about to end."""
+    """summary.json, which `train --json` prints. `seconds` is set once more by `finish`, when the report is written."""
     chosen = next(outcome for outcome in outcomes if outcome.number == shipped["number"])
     metric = evidence["metrics"][plan.metric]
     simple = next((name for name in reversed(TASKS[plan.task].baselines) if name in evidence["baselines"]), None)
@@ -300,36 +333,49 @@ def write_summary(
                 "memory": plan.memory,
                 "workers": plan.workers,
             },
-            "warnings": [*shipped["passed_over"]],
+            "warnings": [*shipped["passed_over"], *_not_kept(plan)],
             "trainwright": __version__,
         },
     )
 
 
-def finish(plan: Plan, dataset: Dataset, log: Log) -> None:
-    """The last event; what only the run itself needed goes, and so do the rows when they are not to be kept."""
-    for leftover in ("winner", "baselines"):
-        shutil.rmtree(log.folder / leftover, ignore_errors=True)
-    if not plan.keep_data:
-        store.forget(log.folder)
+def _not_kept(plan: Plan) -> list[str]:
+    """Which limits of the plan nobody watched."""
+    return ["limits of time and memory are not enforced by --engine inline, only planned with"] if plan.engine == "inline" else []
+
+
+def finish(plan: Plan, dataset: Dataset, log: Log, timer: Timer) -> None:
+    """The last event, then `tidy`."""
+    path = log.folder / SUMMARY
+    files.write_json(path, files.read_json(path) | {"seconds": round(timer.spent(), 3)})
     log.append("ended", dataset=dataset.digest)
+    tidy(plan, log.folder)
+
+
+def tidy(plan: Plan, folder: Path) -> None:
+    """What only the run itself needed goes, and so do the rows when they are not to be kept. May be done again."""
+    for leftover in ("winner", "baselines"):
+        shutil.rmtree(folder / leftover, ignore_errors=True)
+    if not plan.keep_data:
+        store.forget(folder)
 
 
 def followed(replay: Replay | None) -> int | None:
     return None if replay is None else replay.shipped
 
 
-def replay_of(run: Run) -> Replay:
-    """What happened in a run, from its log: which candidates finished, and which one shipped."""
-    with_outcomes = {event.what["number"]: event.what["status"] for event in run.events if event.kind == "candidate ended"}
-    shipped = next(event.what["number"] for event in reversed(run.events) if event.kind == "shipped")
-    return Replay(statuses=with_outcomes, shipped=shipped)
+def replay_of(events: list[Event]) -> Replay | None:
+    """What is to happen again: as an interrupted repetition has written down, else nothing."""
+    for event in events:
+        if event.kind == "repeats":
+            return Replay(statuses={int(number): status for number, status in event.what["statuses"].items()}, shipped=event.what["shipped"])
+    return None
 
 
 def what_changed(run: Run) -> list[str]:
     """What is different today from when the run was made: versions and machine, in words."""
     before = dict(_versions((run.folder / "lock.txt").read_text(encoding="utf-8")))
-    now = dict(_versions(lock()))
+    now = dict(_versions(lock(run.plan)))
     return [
         f"{name}: {before.get(name, 'not recorded')} then, {now.get(name, 'not recorded')} now"
         for name in sorted(before | now)
@@ -341,15 +387,23 @@ def _versions(text: str) -> list[tuple[str, str]]:
     return [tuple(line.replace("==", " ", 1).split(" ", 1)) for line in text.splitlines()]  # type: ignore[misc]  # each line has both parts
 
 
+def what_happened(run: Run) -> dict[str, Any]:
+    """Which candidates finished in a run, and which one shipped."""
+    events = run.events
+    statuses = {str(event.what["number"]): event.what["status"] for event in events if event.kind == "candidate ended"}
+    return {"statuses": statuses, "shipped": next(event.what["number"] for event in reversed(events) if event.kind == "shipped")}
+
+
 def begin_again(run: Run, out: Path) -> Path:
     """A new run folder that starts from the very rows of an earlier run: those kept with it, else those of its source.
 
-    Raises SourceError (TW032) when the rows were not kept and the source is gone or has changed since.
+    Raises SourceError (TW087) when the rows were not kept and the source is gone or has changed since.
     """
     folder = new_folder(run.asked.model_copy(update={"out": out}))
     with Log(folder) as log:
-        files.write_text(folder / "asked.yaml", dump_plan(run.asked, full=False))
+        files.write_text(folder / "asked.yaml", dump_plan(run.plan, full=True))
         log.append("session", resumed=False)
+        log.append("repeats", run=run.folder.name, **what_happened(run))
         recorded_event = next(event for event in run.events if event.kind == "dataset")
         if (run.folder / "data").exists():
             dataset = store.load(run.folder / "data", check=True)
@@ -379,8 +433,9 @@ def forget(run: Run) -> dict[str, Any]:
     gone = [path for path in (*(run.folder / "data").rglob("*"), *(run.folder / "candidates").rglob("predictions.npy")) if path.is_file()]
     size = sum(path.stat().st_size for path in gone)
     with Log(run.folder) as log:
-        log.append("forgotten", files=len(gone), bytes=size)
+        log.append("forgetting", files=len(gone), bytes=size)
         store.forget(run.folder)
         for path in (run.folder / "candidates").rglob("predictions.npy"):
             files.remove(path)
+        log.append("forgotten", files=len(gone), bytes=size)
     return {"run": str(run.folder), "files": len(gone), "bytes": size}

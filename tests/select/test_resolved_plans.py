@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import SHARED
 
+from conftest import SHARED
 from trainwright.data.read import look_at
 from trainwright.plan.read import dump_plan, make_plan, read_plan
 from trainwright.select.resolve import resolve

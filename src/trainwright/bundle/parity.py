@@ -80,7 +80,7 @@ def _fails(what: str, rows: int) -> BundleError:
         f"the bundle does not answer as the trained model: {what}",
         where=f"{rows} rows compared",
         why="what ships must be what was tested",
-        fix="this candidate ships as plain arrays if its learner can, else the next best one; please report the learner and its settings",
+        fix="the next best candidate ships; please report the learner and its settings",
     )
 
 

@@ -12,7 +12,7 @@ import tempfile
 import traceback
 from pathlib import Path
 
-from trainwright.errors import MachineError, RequestError, TrainwrightError, need
+from trainwright.errors import Interrupted, MachineError, RequestError, TrainwrightError, need
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,8 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     except TrainwrightError as error:
         return fail(error, as_json="--json" in words)
     except KeyboardInterrupt:
-        say("stopped. What was done is kept; `trainwright train --resume RUN` goes on with it.")
-        return 130
+        return fail(Interrupted("TW098", "stopped", fix="nothing was lost: ask again"), as_json="--json" in words)
     except BrokenPipeError:  # the reader of our output went away, as in `| head`
         sys.stderr.close()
         return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import click
@@ -16,6 +17,8 @@ from trainwright.cli import flags, show
 def command(asked: dict[str, Any], source: str | None, as_json: bool) -> int:
     """Show what a table holds and what would make a model of it wrong."""
     from trainwright import api
+    from trainwright.data.dataset import told_of
+    from trainwright.report.columns import column_lines
 
     seen = api.check(source, **asked)
     allowed = {item["code"] for item in asked.get("allow", [])}
@@ -24,12 +27,12 @@ def command(asked: dict[str, Any], source: str | None, as_json: bool) -> int:
         show.emit({"schema_version": 1, "rows": seen["source"]["rows"], "columns": len(seen["described"]), **seen})
     else:
         source_read = seen["source"]
-        read = ", ".join(f"{name} {value!r}" for name, value in source_read["details"].items())
+        read = ", ".join(f"{name} {value!r}" for name, value in told_of(source_read["details"]).items())
         show.write(f"{source_read['path']}: {source_read['rows']:,} rows, {source_read['columns']:,} columns ({source_read['format']}; {read})")
         for note in source_read["notes"]:
             show.write(f"  {note}")
         show.write("")
-        show.write(show.schema_table(seen["described"]))
+        show.write("\n".join(column_lines(seen["described"], width=shutil.get_terminal_size((140, 24)).columns)))
         show.write("")
         if seen["task"]:
             show.write(f"target {seen['target']}: {seen['task']} ({seen['why_task']})")

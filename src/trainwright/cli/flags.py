@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import functools
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +30,7 @@ PLAIN: dict[str, type] = {
     "seed": int,
     "out": str,
 }
-LISTS = ("drop", "protected", "learners")  # repeated, or with commas
+LISTS = ("drop", "protected", "learners")  # repeated, or with commas; a name that holds one stands in double quotes
 
 
 def with_asked(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,7 +64,7 @@ def _fields(values: dict[str, Any]) -> dict[str, Any]:
     """Flags → the plan's fields; what was not given is left out."""
     fields = {name: values[name] for name in PLAIN if values[name] is not None}
     for name in LISTS:
-        words = [word.strip() for text in values[name] for word in text.split(",") if word.strip()]
+        words = [word.strip() for text in values[name] for word in next(csv.reader([text], skipinitialspace=True)) if word.strip()]
         if words:
             fields[name] = [{"name": word} for word in words] if name == "learners" else words
     if values["kind"]:

@@ -43,28 +43,6 @@ def write(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
-def table(titles: list[str], rows: list[list[str]], *, right: frozenset[int] = frozenset()) -> str:
-    """Plain aligned columns, the last one free to be long; numbers in `right` are aligned on the right."""
-    cells = [titles, *rows]
-    widths = [max(len(row[index]) for row in cells) for index in range(len(titles))]
-    lines = []
-    for row in cells:
-        parts = [cell.rjust(width) if index in right else cell.ljust(width) for index, (cell, width) in enumerate(zip(row, widths, strict=True))]
-        lines.append("  ".join(parts).rstrip())
-    lines.insert(1, "  ".join("─" * min(width, 60) for width in widths))
-    return "\n".join(lines)
-
-
-def schema_table(described: list[dict[str, Any]], *, most: int = 60) -> str:
-    """What was inferred of each column, and the flag that overrides it."""
-    rows = [
-        [d["name"][:32], d["kind"], d["role"], str(d["missing"]), (d["why"] + (f"; {d['note']}" if d["note"] else ""))[:70], d["flag"]]
-        for d in described[:most]
-    ]
-    text = table(["column", "kind", "role", "missing", "why", "override with"], rows, right=frozenset({3}))
-    return text if len(described) <= most else f"{text}\n… and {len(described) - most} more columns (`--json` lists all)"
-
-
 def findings_text(findings: list[dict[str, Any]]) -> str:
     """Each finding in three lines; those that block first."""
     if not findings:

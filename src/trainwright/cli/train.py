@@ -20,16 +20,17 @@ def command(asked: dict[str, Any], source: str | None, resume: str | None, as_js
     """Train on a table or a plan file; write the run, its report and its bundle."""
     from trainwright import api, flow
     from trainwright.cli.bars import progress
+    from trainwright.plan.model import Plan
 
     started = show.started()
+    plan = None
+    if resume is None:
+        plan, _ = api.asked_of(source, asked)
+        if plan.target is None and plan.source is not None and sys.stdin.isatty() and not as_json:
+            plan = Plan.model_validate(plan.model_dump(exclude_unset=True) | {"target": ask_target(plan)})
+            started = time.monotonic()  # a person's time does not count
     with progress() as told:
-        if resume is not None:
-            run = flow.resume(resume, started=started, progress=told)
-        else:
-            plan, _ = api.asked_of(source, asked)
-            if plan.target is None and plan.source is not None and sys.stdin.isatty() and not as_json:
-                plan = plan.model_copy(update={"target": ask_target(plan)})
-            run = flow.train(plan, started=started, progress=told)
+        run = flow.train(plan, started=started, progress=told) if plan else flow.resume(str(resume), started=started, progress=told)
     if as_json:
         show.emit(run.summary | {"seconds": round(time.monotonic() - started, 3)})
     else:

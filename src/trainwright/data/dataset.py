@@ -26,6 +26,13 @@ class Described:
     note: str = ""  # what was done to odd cells: "3 infinities read as missing"
 
 
+def told_of(details: dict[str, Any]) -> dict[str, Any]:
+    """Of `Source.details`, what people want to know; the rest only helps to find a row's line again."""
+    return {
+        name: value for name, value in details.items() if name not in ("first_line", "straight", "irregular") and isinstance(value, str | int | float)
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Where rows came from, and how the file had to be read. No cell value, no credential."""
@@ -104,6 +111,7 @@ class Splits:
     inner: tuple[tuple[Fold, ...], ...] = ()
     repeats: int = 1
     why: str = ""  # the reason for the design, in words
+    given: bool = False  # whether the sealed rows were named by the user, in a file or a column
 
     def unit_of(self, group: Coded | None, rows: Rows) -> Rows:
         """For each of `rows`, the number of the unit that is drawn as a whole by a bootstrap: its group, or the row itself."""

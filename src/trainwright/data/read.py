@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,7 @@ def read_dataset(asked: Plan, rows: object | None, log: Log) -> Dataset:
     else:
         dataset = look_at(asked, rows)
         files.write_json(log.folder / "dataset.json", describe(dataset))
-        store.keep(dataset, log.folder, Path(asked.out) / ".data")
+        store.keep(dataset, log.folder, log.folder.parent / ".data")
         codes = sorted(finding.code for finding in dataset.findings)
         log.append("dataset", digest=dataset.digest, source=dataset.table.source.digest, rows=dataset.table.rows, findings=codes)
     stop_at_findings(dataset.findings, asked)
@@ -96,7 +95,11 @@ def stop_at_findings(findings: tuple[Finding, ...], asked: Plan) -> None:
     dropped = asked.model_copy(update={"drop": (*asked.drop, *columns)}) if columns else None
     ways = [f"drop what leaks: {command_of(_set(dropped, 'drop'))}" if dropped else first.fix]
     codes = tuple((code, "WHY IT IS ALL RIGHT") for code in Counter(finding.code for finding in blocking))
-    ways.append(f"or, where it is all right: {command_of(asked, allow=codes)}")
+    if any(choice.settings is not None for choice in asked.learners):  # which no command line can say
+        lines = ", ".join(f"{{code: {code}, because: {because}}}" for code, because in codes)
+        ways.append(f"or, where it is all right, write into the plan file: allow: [{lines}]")
+    else:
+        ways.append(f"or, where it is all right: {command_of(asked, allow=codes)}")
     raise FindingStop(first.code, first.what + more, where=first.where, why=first.why, fix="\n        ".join(ways))
 
 

@@ -79,7 +79,8 @@ def draw(material: Material, how: str, *, given: Rows | None = None) -> Splits:
     folds, said = _forward(material, open_rows) if material.time is not None else _kfold(material, open_rows)
     unseen = _kinds(material.stratum[material.rows]) - _kinds(material.stratum[open_rows]) if material.classes else 0
     lost = f"{_classes(unseen)} rows among the sealed ones alone, and cannot be learned" if unseen else ""
-    return Splits("sealed", how, open_rows, sealed, folds, why=_words(reason, few, lost, said, material.note))
+    early = _not_later(material, open_rows, sealed) if given is not None else ""
+    return Splits("sealed", how, open_rows, sealed, folds, why=_words(reason, early, few, lost, said, material.note), given=given is not None)
 
 
 def watch_part(dataset: Dataset, rows: Rows, *, seed: int) -> tuple[Rows, Rows]:
@@ -300,6 +301,14 @@ def _forward(material: Material, rows: Rows) -> tuple[tuple[Fold, ...], str]:
         raise _too_few(what, "each fold trains on the rows before its test block", "split at random, or by group")
     said = f"{len(able)} folds of {wanted}: the others had no earlier rows of two classes, or no time of their own" if len(able) < wanted else ""
     return tuple(able), said
+
+
+def _not_later(material: Material, open_rows: Rows, sealed: Rows) -> str:
+    """What to say when given test rows of a split by time are not later than all training."""
+    if material.time is None or len(open_rows) == 0:
+        return ""
+    early = int((material.time[sealed] <= material.time[open_rows].max()).sum())
+    return f"{early:,} of them are NOT later than all training rows, which flatters the score" if early else ""
 
 
 def _cuts(time: Floats, wanted: list[float]) -> list[float]:

@@ -254,7 +254,7 @@ def _write_index(dataset: Dataset, folder: Path, held: dict[str, Any], layout: L
         "classes": list(dataset.classes),
         "weight": dataset.weight is not None,
         "group": dataset.group is not None,
-        "splits": {name: getattr(splits, name) for name in ("design", "how", "repeats", "why")}
+        "splits": {name: getattr(splits, name) for name in ("design", "how", "repeats", "why", "given")}
         | {"lengths": [len(rows) for rows in _row_lists(splits)], "folds": len(splits.folds), "inner": [len(folds) for folds in splits.inner]},
         "findings": [finding.as_dict() for finding in dataset.findings],
         "dropped": dataset.dropped,
@@ -314,7 +314,7 @@ def _splits(value: dict[str, Any], rows: Rows) -> Splits:
     opened, sealed = next(lists), next(lists)
     folds = tuple(Fold(next(lists), next(lists)) for _ in range(value["folds"]))
     inner = tuple(tuple(Fold(next(lists), next(lists)) for _ in range(count)) for count in value["inner"])
-    return Splits(value["design"], value["how"], opened, sealed, folds, inner, value["repeats"], value["why"])
+    return Splits(value["design"], value["how"], opened, sealed, folds, inner, value["repeats"], value["why"], value["given"])
 
 
 def _columns(layout: Layout, folder: Path) -> list[Column]:

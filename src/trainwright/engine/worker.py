@@ -54,6 +54,7 @@ class Server:
     def __init__(self, control: socket.socket, workers: int, cap: int | None, threads: child.Threads | None) -> None:
         self.control, self.workers, self.cap, self.threads = control, workers, cap, threads
         self.parent, self.pid = os.getppid(), os.getpid()
+        self.parent_before = memory.used(self.parent)
         self.waiting: deque[dict[str, Any]] = deque()
         self.running: dict[int, Running] = {}
         self.before: dict[int, int] = {}  # memory at the last look
@@ -174,6 +175,7 @@ class Server:
         if now < self.next_look or not self.running:
             return
         trees, rest = memory.look(self.pid, self.running)
+        rest += max(0, memory.used(self.parent) - self.parent_before)  # what the caller has read since counts as well
         sizes = {pid: max(0, size - self.running[pid].inherited) for pid, size in trees.items()}
         for pid, size in sizes.items():
             running = self.running[pid]

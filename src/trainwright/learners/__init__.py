@@ -7,7 +7,7 @@ entry-point group `trainwright.learners`: the entry's name is the learner's, its
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module, metadata
 from pathlib import Path
 from types import ModuleType
@@ -30,6 +30,12 @@ def _added() -> dict[str, metadata.EntryPoint]:
     """What other packages add. One of our names cannot be taken over."""
     own = _own()
     return {entry.name: entry for entry in sorted(metadata.entry_points(group=GROUP), key=lambda e: (e.name, e.value)) if entry.name not in own}
+
+
+def added_packages(used: Iterable[str]) -> list[str]:
+    """The packages, other than ours, from which these learners come."""
+    added = _added()
+    return sorted({entry.dist.name for name in used if (entry := added.get(name)) is not None and entry.dist is not None})
 
 
 def names() -> tuple[str, ...]:

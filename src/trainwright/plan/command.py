@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import shlex
 
 from trainwright.plan.model import Plan
@@ -34,7 +36,7 @@ def command_of(plan: Plan, *, verb: str = "train", allow: tuple[tuple[str, str],
             words += [f"--{name}", str(given[name])]
     for name in ("drop", "protected"):
         if given.get(name):
-            words += [f"--{name}", ",".join(given[name])]
+            words += [f"--{name}", _listed(given[name])]
     if given.get("learners"):
         words += ["--learners", ",".join(choice["name"] for choice in given["learners"])]
     for column, kind in given.get("kinds", {}).items():
@@ -46,3 +48,10 @@ def command_of(plan: Plan, *, verb: str = "train", allow: tuple[tuple[str, str],
     for code, because in [*((item.code, item.because) for item in plan.allow), *allow]:
         words += ["--allow", code, "--because", because]
     return shlex.join(words)
+
+
+def _listed(names: list[str]) -> str:
+    """Names with commas between them; a name that holds a comma or a quote stands in double quotes."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(names)
+    return line.getvalue()

@@ -105,7 +105,9 @@ class Plan(Part):
     time: Seconds | None = Field(None, description="Wall time from process start to exit; 60s when neither limit is given.")
     candidates: int | None = Field(None, ge=1, description="A budget in work units in the place of time: the same result on any clock.")
     memory: Bytes | None = Field(None, description="Cap over all processes; 80 % of what this process may use when not given.")
-    workers: int | None = Field(None, ge=1, description="Candidates that are trained at once; the cores that this process may use when not given.")
+    workers: int | None = Field(
+        None, ge=1, description="Candidates that are trained at once; the cores that this process may use, parted by the threads, when not given."
+    )
     threads: int = Field(1, ge=1, description="Threads of one fit.")
     engine: Literal["local", "inline"] = Field("local", description="Where work runs: this machine's processes, or this very process.")
     allow: tuple[Allow, ...] = Field((), description="Blocking findings that are let through, each with its reason.")

@@ -15,6 +15,7 @@ from typing import Any
 from markupsafe import Markup
 
 from trainwright._version import __version__
+from trainwright.data.dataset import told_of
 from trainwright.report import charts, curves, glossary, sentences
 from trainwright.report.charts import Estimate
 from trainwright.report.numbers import (
@@ -162,7 +163,7 @@ def data(records: Records) -> Json:
     used = rows - sum(dropped.values())
     details = [
         (key.replace("_", " ").capitalize(), quoted(value))
-        for key, value in (source.get("details") or {}).items()
+        for key, value in told_of(source.get("details") or {}).items()
         if value and isinstance(value, str)
     ]
     words = f"{things(rows, 'row')} read = {count(used)} used + {count(rows - used)} set aside"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from trainwright.report.columns import column_lines
 
 if TYPE_CHECKING:
     from trainwright.data.dataset import Dataset
@@ -27,8 +30,7 @@ class Lines:
         self.say(f"{name}: {what}")
 
     def dataset(self, dataset: Dataset) -> None:
-        for line in dataset_lines(dataset):
-            self.say(line)
+        self.say("\n".join(dataset_lines(dataset)))
 
     def plan(self, plan: Plan, folder: Path) -> None:
         for line in plan_lines(plan, folder):
@@ -43,10 +45,14 @@ class Lines:
 
 def dataset_lines(dataset: Dataset) -> list[str]:
     """What was read, what became of it, and what was found, each with the flag that changes it."""
+    from trainwright.data.dataset import told_of
+    from trainwright.data.read import describe
+
     source, splits = dataset.table.source, dataset.splits
-    read = ", ".join(f"{name} {value}" for name, value in source.details.items() if isinstance(value, str | int | float) and value != "")
+    read = ", ".join(f"{name} {value}" for name, value in told_of(source.details).items() if value != "")
     lines = [f"{source.rows:,} rows, {source.columns:,} columns ({source.format}{', ' + read if read else ''})"]
     lines += [f"  {note}" for note in source.notes]
+    lines += column_lines(describe(dataset)["described"], width=shutil.get_terminal_size((140, 24)).columns)
     lines.append(f"target {dataset.target_name}: {dataset.task} ({dataset.why_task}; --task changes it)")
     lines += [f"  {count:,} rows set aside: {reason}" for reason, count in dataset.dropped.items() if count]
     how = f"{len(splits.sealed):,} rows sealed, {len(splits.open):,} open" if splits.design == "sealed" else "nested cross-validation, no row sealed"

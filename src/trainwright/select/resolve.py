@@ -33,7 +33,7 @@ def resolve(asked: Plan, dataset: Dataset) -> Plan:
         "learners": tuple(candidates(asked, task)),
         "time": asked.time if asked.candidates or asked.time else DEFAULT_SECONDS,
         "memory": asked.memory or default_memory(),
-        "workers": asked.workers or available_cores(),
+        "workers": workers_of(asked),
     }
     return Plan.model_validate(asked.model_dump() | {name: getattr(asked, name) for name in ("learners", "allow")} | decided)
 
@@ -106,6 +106,11 @@ def _metric(name: str, task: Task) -> str:
 def available_cores() -> int:
     """The cores that this process may use (not those that the machine has)."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def workers_of(asked: Plan) -> int:
+    """Candidates at once: as asked, else as many as the cores have room for."""
+    return asked.workers or max(1, available_cores() // asked.threads)
 
 
 def default_memory() -> int:

@@ -77,7 +77,7 @@ class Search:
                 break
             ended = self.engine.next(timeout=max(0.01, min(0.5, self._search_left(outcomes, forecast))))
             if ended is None:
-                self._end_what_is_late(running, self._search_left(outcomes, forecast))
+                self._end_what_is_late(running, outcomes, self._search_left(outcomes, forecast))
                 continue
             running.discard(ended.job.name)
             if ended.job.call == EVALUATE:
@@ -94,11 +94,12 @@ class Search:
                 record(outcomes[number], self.log)
         return [outcomes[number] for number in sorted(outcomes)]
 
-    def _end_what_is_late(self, running: set[str], left: float) -> None:
-        """End candidates when the search is over; baselines and their bundles only when the run itself is."""
+    def _end_what_is_late(self, running: set[str], outcomes: dict[int, Outcome], left: float) -> None:
+        """End what runs when the search is over. As long as nothing else can ship, baselines and their bundles go on to the run's own end."""
         if left > 0:
             return
-        over = self.timer.left() < keep_back(self.plan.time) / 2
+        best = self._best(outcomes)
+        over = self.timer.left() < keep_back(self.plan.time) / 2 or (best is not None and not best.baseline)
         needed = {_name(number) for number in range(self.baselines)} | {job.name for job in self.errands.values()}
         for name in sorted(running if over else running - needed):
             self.engine.end(name)
@@ -107,7 +108,7 @@ class Search:
         """What to start now: an errand whose candidate is done, else the first candidate in order that fits what is left."""
         for number in [number for number in errands if number in outcomes]:
             job = errands.pop(number)
-            if outcomes[number].status == "done":
+            if outcomes[number].status == "done" and self._search_left(outcomes, forecast) > 0:
                 return job
         for number in list(queue):
             if self.replay is not None:

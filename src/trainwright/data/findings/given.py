@@ -25,7 +25,7 @@ UNSEEN = 0.01  # the share of sealed rows with a category that open rows do not 
 
 
 def is_given(subject: Subject) -> bool:
-    return subject.dataset.splits.how.partition(":")[0] == "given" and len(subject.sealed) > 0
+    return subject.dataset.splits.given and len(subject.sealed) > 0
 
 
 def rows_on_both_sides(subject: Subject) -> Iterable[Found]:
