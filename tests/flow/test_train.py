@@ -231,6 +231,59 @@ def test_a_second_process_on_the_same_run_is_refused(runs: dict[str, dict[str, A
     assert refused["code"] == "TW093"
 
 
+def start(*words: str | Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", "trainwright", *map(str, words)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def test_an_interrupted_repetition_goes_on_as_a_repetition(tables: Path, tmp_path: Path) -> None:
+    timed = cli("train", tables / "penguins.csv", "--target", "species", "--time", "12s", "--out", tmp_path / "first")
+    again = tmp_path / "again"
+    kill_when(start("reproduce", timed["run"], "--out", again), again, "candidate ended")
+    (run,) = (path.parent for path in again.glob("*/events.jsonl"))
+    resumed = cli("train", "--resume", run)
+    assert resumed["bundle_digest"] == timed["bundle_digest"]
+
+
+def test_a_plan_that_was_edited_before_resuming_is_refused(tables: Path, tmp_path: Path) -> None:
+    kill_when(start("train", tables / "fair.csv", "--target", "affair", "--candidates", "1", "--out", tmp_path), tmp_path, "candidate started")
+    (run,) = (path.parent for path in tmp_path.glob("*/events.jsonl"))
+    plan = run / "plan.yaml"
+    plan.write_text(plan.read_text().replace("folds: 5", "folds: 3"))
+    assert cli("train", "--resume", run, exit_code=5)["code"] == "TW083"
+
+
+def test_rows_that_are_not_to_be_kept_are_gone_even_when_the_last_moment_was_missed(tables: Path, tmp_path: Path) -> None:
+    asked = ("--target", "species", "--candidates", "1", "--no-keep-data", "--out", tmp_path)
+    kill_when(start("train", tables / "penguins.csv", *asked), tmp_path, "measured")
+    (run,) = (path.parent for path in tmp_path.glob("*/events.jsonl"))
+    assert list(run.glob("data/*"))
+    cli("train", "--resume", run)
+    assert not list(run.glob("data/*"))
+    assert not list(tmp_path.glob(".data/*/*"))
+
+
+def test_a_group_in_training_and_in_the_given_test_blocks(tables: Path, tmp_path: Path) -> None:
+    frame = pl.read_csv(tables / "fair.csv").with_row_index("person").with_columns(pl.col("person") // 4)
+    frame.head(5000).write_csv(tmp_path / "train.csv")
+    frame.tail(-4998).write_csv(tmp_path / "test.csv")  # one person stands in both
+    stopped = cli(
+        *(
+            "train",
+            tmp_path / "train.csv",
+            "--test",
+            tmp_path / "test.csv",
+            "--target",
+            "affair",
+            "--split",
+            "group:person",
+            "--out",
+            tmp_path / "runs",
+        ),
+        exit_code=3,
+    )
+    assert stopped["code"] == "TW104"
+
+
 def test_resuming_a_run_that_ended_gives_it_back(runs: dict[str, dict[str, Any]]) -> None:
     assert cli("train", "--resume", runs["binary"]["run"])["bundle_digest"] == runs["binary"]["bundle_digest"]
 
@@ -260,6 +313,7 @@ def test_predict_keeps_the_order_of_the_file_and_names_what_is_wrong(runs: dict[
     expected = bundle.predict_proba(frame)
     np.testing.assert_allclose(out[f"probability_{bundle.classes[1]}"].to_numpy(), expected[:, 1], atol=1e-12)
     assert out["prediction"].to_list() == bundle.predict(frame).tolist()
+    assert cli("predict", runs["binary"]["run"], tmp_path / "new.csv", "-o", tmp_path / "x.csv", "--id", "prediction", exit_code=2)["code"] == "TW009"
     shuffled.drop("age").write_csv(tmp_path / "less.csv")
     refused = cli("predict", runs["binary"]["run"], tmp_path / "less.csv", "-o", tmp_path / "out2.csv", exit_code=2)
     assert "age" in refused["what"]

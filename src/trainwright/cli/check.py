@@ -37,6 +37,8 @@ def command(asked: dict[str, Any], source: str | None, as_json: bool) -> int:
         if seen["task"]:
             show.write(f"target {seen['target']}: {seen['task']} ({seen['why_task']})")
             show.write(f"split: {seen['splits']['why']}")
+            for reason, rows in seen["dropped"].items():
+                show.write(f"{rows:,} rows set aside: {reason}")
             show.write("")
         show.write(show.findings_text(seen["findings"]))
     return 3 if blocking else 0
