@@ -95,13 +95,14 @@ class Run:
 
 
 def latest_run(out: Path) -> Run:
-    """The newest run folder in `out`. Raises RequestError (TW005) when there is none."""
-    runs = [path.parent for path in out.glob(f"*/{NAME}")]
+    """The newest run in `out` that ended, or the newest at all. Raises RequestError (TW005) when there is none."""
+    folders = [path.parent for path in out.glob(f"*/{NAME}")]
+    runs = [Run(folder) for folder in sorted(folders, key=lambda folder: ((folder / NAME).stat().st_mtime_ns, folder.name), reverse=True)]
     if not runs:
         raise RequestError(
             "TW005", "there is no run here", where=str(out), fix="`trainwright train FILE --target COLUMN` makes one, --out says where"
         )
-    return Run(max(runs, key=lambda folder: ((folder / NAME).stat().st_mtime_ns, folder.name)))
+    return next((run for run in runs if run.ended), runs[0])
 
 
 def _other_run(folder: Path) -> str:
