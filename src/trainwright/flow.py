@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from trainwright import stages
+from trainwright import repeat, stages
 from trainwright.bundle.ship import ship_winner
 from trainwright.data import store
 from trainwright.data.read import read_dataset
@@ -58,7 +58,7 @@ def train(
         progress.plan(plan, log.folder)
         outcomes = stages.search_candidates(plan, dataset, log, engine, timer, progress, replay)  # test rows still sealed
         progress.stage("shipping", "refitting the best on all open rows")
-        shipped = ship_winner(plan, dataset, outcomes, engine, log, timer, keep_back=keep_back(plan.time), follow=stages.followed(replay))
+        shipped = ship_winner(plan, dataset, outcomes, engine, log, timer, keep_back=keep_back(plan.time), follow=replay.shipped if replay else None)
         bundle = stages.place_bundle(shipped, log)
         progress.stage("measuring", "the bundle that ships, through the runtime that serves")
         evidence = stages.measure_bundle(plan, dataset, outcomes, shipped, bundle, log)  # opens the sealed rows, once
@@ -82,7 +82,7 @@ def _workers(asked: Plan) -> Iterator[Engine]:
 @contextlib.contextmanager
 def _run(asked: Plan, folder: Path | None) -> Iterator[Log]:
     """A new run folder, or an earlier one to go on with, locked. A request that comes to nothing leaves none behind."""
-    folder, new = (folder, False) if folder is not None else (stages.new_folder(asked), True)
+    folder, new = (folder, False) if folder is not None else (repeat.new_folder(asked), True)
     with Log(folder) as log:
         if new:
             files.write_text(folder / "asked.yaml", dump_plan(asked, full=False))
@@ -120,7 +120,7 @@ def resume(folder: str | Path, *, started: float | None = None, progress: Progre
         with Log(run.folder):
             stages.tidy(run.plan, run.folder)  # a kill may have come between the last event and this
         return run
-    return train(run.asked, folder=run.folder, started=started, progress=progress, replay=stages.replay_of(run.events))
+    return train(run.asked, folder=run.folder, started=started, progress=progress, replay=repeat.replay_of(run.events))
 
 
 def reproduce(folder: str | Path, *, out: Path, progress: Progress | None = None) -> dict[str, Any]:
@@ -131,8 +131,8 @@ def reproduce(folder: str | Path, *, out: Path, progress: Progress | None = None
     """
     run = Run(folder)
     before = run.summary
-    changed = stages.what_changed(run)
-    again = resume(stages.begin_again(run, out), progress=progress)
+    changed = repeat.what_changed(run)
+    again = resume(repeat.begin_again(run, out), progress=progress)
     names = ("model_digest", "bundle_digest")
     return {
         "same": all(again.summary[name] == before[name] for name in names),

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
-import platform
 import shutil
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +15,16 @@ from trainwright.bundle.ship import baseline_folder, ship_job
 from trainwright.bundle.write import add_evidence
 from trainwright.data import store
 from trainwright.data.dataset import Dataset
-from trainwright.data.read import describe, look_at
 from trainwright.engine.interface import Engine
 from trainwright.engine.interface import Outcome as JobOutcome
-from trainwright.errors import CheckFailed, Infeasible, SourceError
+from trainwright.errors import CheckFailed, Infeasible
 from trainwright.evidence.opening import open_sealed
-from trainwright.learners import added_packages
 from trainwright.plan.model import Plan
 from trainwright.plan.read import dump_plan, read_plan
 from trainwright.record import files
 from trainwright.record.digests import digest_bytes, digest_file
-from trainwright.record.log import Event, Log
+from trainwright.record.log import Log
+from trainwright.repeat import lock
 from trainwright.report.card import card_text
 from trainwright.run import SUMMARY, Run
 from trainwright.runtime.columns import Floats, take_all
@@ -50,7 +46,6 @@ PRELOAD = (
 )
 """What the worker server imports once, so that a candidate starts in milliseconds."""
 
-LOCKED = ("trainwright", "numpy", "onnxruntime", "onnx", "scikit-learn", "scipy", "lightgbm", "polars", "pydantic", "threadpoolctl")
 SCHEMA_VERSION = 1
 ENOUGH_TO_END = 10.0  # seconds that a resumed run has at least, from starting the workers to the report
 
@@ -67,23 +62,6 @@ class Progress:
     def candidate_started(self, number: int, learner: str) -> None: ...
 
     def candidate_ended(self, outcome: Outcome, best: Outcome | None, *, done: int, total: int) -> None: ...
-
-
-def new_folder(asked: Plan) -> Path:
-    """A folder of its own for a run: the source's name and the time, which is there for people and decides nothing."""
-    stem = Path(asked.source).name.split(".")[0] if asked.source else "frame"
-    moment = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")  # local time, as people name things
-    name, number = f"{stem}-{moment}", 1
-    with files.machine_errors(asked.out, doing="make the run's folder"):
-        asked.out.mkdir(parents=True, exist_ok=True)
-        while True:
-            folder = asked.out / (name if number == 1 else f"{name}-{number}")
-            try:
-                folder.mkdir()
-            except FileExistsError:
-                number += 1
-            else:
-                return folder
 
 
 def after_earlier_sessions(timer: Timer, log: Log) -> Timer:
@@ -131,20 +109,6 @@ def _same_as_recorded(path: Path, digest: str) -> None:
     """Raises CheckFailed (TW083) when a file of the run is no longer the one that the log names."""
     if not path.exists() or digest_file(path) != digest:
         raise CheckFailed("TW083", "a file of the run is not the one that was written", where=str(path), fix="restore it from a copy, or train again")
-
-
-def lock(plan: Plan) -> str:
-    """The versions and the kind of processor on which a run's digests rest."""
-    import threadpoolctl
-
-    kernels = sorted({library["architecture"] for library in threadpoolctl.threadpool_info() if library.get("architecture")})
-    lines = [f"python=={platform.python_version()}", f"platform {platform.system()} {platform.machine()} {' '.join(kernels)}".rstrip()]
-    for name in (*LOCKED, *added_packages([choice.name for choice in plan.learners])):
-        try:
-            lines.append(f"{name}=={metadata.version(name)}")
-        except metadata.PackageNotFoundError:
-            lines.append(f"{name} not installed")
-    return "\n".join(lines) + "\n"
 
 
 def search_candidates(
@@ -223,6 +187,8 @@ def measure_bundle(
             if log.last("baseline shipped", number=outcome.number) is not None
         }
         notes: tuple[str, ...] = ()
+        if splits.how.startswith("time"):
+            notes = ("rows that follow one another in time are alike; the intervals take them as independent and are too narrow for that",)
     else:
         rows = np.sort(np.concatenate([fold.test for fold in splits.folds[: len(splits.folds) // splits.repeats]]))
         whole, picked = procedure(outcomes, plan.metric, [fold.test for fold in splits.folds], splits.repeats, log.folder)
@@ -358,74 +324,6 @@ def tidy(plan: Plan, folder: Path) -> None:
         shutil.rmtree(folder / leftover, ignore_errors=True)
     if not plan.keep_data:
         store.forget(folder)
-
-
-def followed(replay: Replay | None) -> int | None:
-    return None if replay is None else replay.shipped
-
-
-def replay_of(events: list[Event]) -> Replay | None:
-    """What is to happen again: as an interrupted repetition has written down, else nothing."""
-    for event in events:
-        if event.kind == "repeats":
-            return Replay(statuses={int(number): status for number, status in event.what["statuses"].items()}, shipped=event.what["shipped"])
-    return None
-
-
-def what_changed(run: Run) -> list[str]:
-    """What is different today from when the run was made: versions and machine, in words."""
-    before = dict(_versions((run.folder / "lock.txt").read_text(encoding="utf-8")))
-    now = dict(_versions(lock(run.plan)))
-    return [
-        f"{name}: {before.get(name, 'not recorded')} then, {now.get(name, 'not recorded')} now"
-        for name in sorted(before | now)
-        if before.get(name) != now.get(name)
-    ]
-
-
-def _versions(text: str) -> list[tuple[str, str]]:
-    return [tuple(line.replace("==", " ", 1).split(" ", 1)) for line in text.splitlines()]  # type: ignore[misc]  # each line has both parts
-
-
-def what_happened(run: Run) -> dict[str, Any]:
-    """Which candidates finished in a run, and which one shipped."""
-    events = run.events
-    statuses = {str(event.what["number"]): event.what["status"] for event in events if event.kind == "candidate ended"}
-    return {"statuses": statuses, "shipped": next(event.what["number"] for event in reversed(events) if event.kind == "shipped")}
-
-
-def begin_again(run: Run, out: Path) -> Path:
-    """A new run folder that starts from the very rows of an earlier run: those kept with it, else those of its source.
-
-    Raises SourceError (TW087) when the rows were not kept and the source is gone or has changed since.
-    """
-    folder = new_folder(run.asked.model_copy(update={"out": out}))
-    with Log(folder) as log:
-        files.write_text(folder / "asked.yaml", dump_plan(run.plan, full=True))
-        log.append("session", resumed=False)
-        log.append("repeats", run=run.folder.name, **what_happened(run))
-        recorded_event = next(event for event in run.events if event.kind == "dataset")
-        if (run.folder / "data").exists():
-            dataset = store.load(run.folder / "data", check=True)
-            files.write(folder / "dataset.json", (run.folder / "dataset.json").read_bytes())
-        else:
-            if run.asked.source is None or not Path(run.asked.source).exists():
-                raise SourceError(
-                    "TW087",
-                    "the rows of this run are gone",
-                    where=str(run.folder),
-                    why="they were not kept with it",
-                    fix="put the source back where it was",
-                )
-            dataset = look_at(run.asked, None)
-            files.write_json(folder / "dataset.json", describe(dataset))
-        store.keep(dataset, folder, out / ".data")
-        if store.digest_of(dataset) != recorded_event.what["digest"]:
-            raise SourceError(
-                "TW087", "the rows are not those of the run", where=str(run.folder), why="their digest differs", fix="put the same file back"
-            )
-        log.append("dataset", **recorded_event.what)
-    return folder
 
 
 def forget(run: Run) -> dict[str, Any]:

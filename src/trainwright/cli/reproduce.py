@@ -15,12 +15,12 @@ from trainwright.cli import flags, show
 @flags.as_json
 def command(run: str | None, out: Path | None, as_json: bool) -> int:
     """Train again exactly as a run did, without any clock; exit 5 when the digests differ."""
-    from trainwright import flow, stages
+    from trainwright import flow, repeat
     from trainwright.cli.bars import progress
     from trainwright.run import Run, latest_run
 
     found = Run(run) if run else latest_run(Path("runs"))
-    changed = stages.what_changed(found)
+    changed = repeat.what_changed(found)
     for line in changed:
         click.echo(f"changed since: {line}", err=True)
     if changed:

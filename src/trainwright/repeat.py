@@ -1,0 +1,117 @@
+"""Repeat a run: what its digests rest on, what happened in it, and a new folder that starts from the very same rows."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from trainwright.data import store
+from trainwright.data.read import describe, look_at
+from trainwright.errors import SourceError
+from trainwright.learners import added_packages
+from trainwright.plan.model import Plan
+from trainwright.plan.read import dump_plan
+from trainwright.record import files
+from trainwright.record.log import Event, Log
+from trainwright.run import Run
+from trainwright.select.search import Replay
+
+LOCKED = ("trainwright", "numpy", "onnxruntime", "onnx", "scikit-learn", "scipy", "lightgbm", "polars", "pydantic", "threadpoolctl")
+
+
+def new_folder(asked: Plan) -> Path:
+    """A folder of its own for a run: the source's name and the time, which is there for people and decides nothing."""
+    stem = Path(asked.source).name.split(".")[0] if asked.source else "frame"
+    moment = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")  # local time, as people name things
+    name, number = f"{stem}-{moment}", 1
+    with files.machine_errors(asked.out, doing="make the run's folder"):
+        asked.out.mkdir(parents=True, exist_ok=True)
+        while True:
+            folder = asked.out / (name if number == 1 else f"{name}-{number}")
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                number += 1
+            else:
+                return folder
+
+
+def lock(plan: Plan) -> str:
+    """The versions and the kind of processor on which a run's digests rest."""
+    import threadpoolctl
+
+    kernels = sorted({library["architecture"] for library in threadpoolctl.threadpool_info() if library.get("architecture")})
+    lines = [f"python=={platform.python_version()}", f"platform {platform.system()} {platform.machine()} {' '.join(kernels)}".rstrip()]
+    for name in (*LOCKED, *added_packages([choice.name for choice in plan.learners])):
+        try:
+            lines.append(f"{name}=={metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            lines.append(f"{name} not installed")
+    return "\n".join(lines) + "\n"
+
+
+def what_changed(run: Run) -> list[str]:
+    """What is different today from when the run was made: versions and machine, in words."""
+    before = dict(_versions((run.folder / "lock.txt").read_text(encoding="utf-8")))
+    now = dict(_versions(lock(run.plan)))
+    return [
+        f"{name}: {before.get(name, 'not recorded')} then, {now.get(name, 'not recorded')} now"
+        for name in sorted(before | now)
+        if before.get(name) != now.get(name)
+    ]
+
+
+def _versions(text: str) -> list[tuple[str, str]]:
+    return [tuple(line.replace("==", " ", 1).split(" ", 1)) for line in text.splitlines()]  # type: ignore[misc]  # each line has both parts
+
+
+def what_happened(run: Run) -> dict[str, Any]:
+    """Which candidates finished in a run, and which one shipped."""
+    events = run.events
+    statuses = {str(event.what["number"]): event.what["status"] for event in events if event.kind == "candidate ended"}
+    return {"statuses": statuses, "shipped": next(event.what["number"] for event in reversed(events) if event.kind == "shipped")}
+
+
+def replay_of(events: list[Event]) -> Replay | None:
+    """What is to happen again: as an interrupted repetition has written down, else nothing."""
+    for event in events:
+        if event.kind == "repeats":
+            return Replay(statuses={int(number): status for number, status in event.what["statuses"].items()}, shipped=event.what["shipped"])
+    return None
+
+
+def begin_again(run: Run, out: Path) -> Path:
+    """A new run folder that starts from the very rows of an earlier run: those kept with it, else those of its source.
+
+    Raises SourceError (TW087) when the rows were not kept and the source is gone or has changed since.
+    """
+    folder = new_folder(run.asked.model_copy(update={"out": out}))
+    with Log(folder) as log:
+        files.write_text(folder / "asked.yaml", dump_plan(run.plan, full=True))
+        log.append("session", resumed=False)
+        log.append("repeats", run=run.folder.name, **what_happened(run))
+        recorded_event = next(event for event in run.events if event.kind == "dataset")
+        if (run.folder / "data").exists():
+            dataset = store.load(run.folder / "data", check=True)
+            files.write(folder / "dataset.json", (run.folder / "dataset.json").read_bytes())
+        else:
+            if run.asked.source is None or not Path(run.asked.source).exists():
+                raise SourceError(
+                    "TW087",
+                    "the rows of this run are gone",
+                    where=str(run.folder),
+                    why="they were not kept with it",
+                    fix="put the source back where it was",
+                )
+            dataset = look_at(run.asked, None)
+            files.write_json(folder / "dataset.json", describe(dataset))
+        store.keep(dataset, folder, out / ".data")
+        if store.digest_of(dataset) != recorded_event.what["digest"]:
+            raise SourceError(
+                "TW087", "the rows are not those of the run", where=str(run.folder), why="their digest differs", fix="put the same file back"
+            )
+        log.append("dataset", **recorded_event.what)
+    return folder
