@@ -200,7 +200,6 @@ def measure_bundle(
         notes = (
             f"the procedure chose the candidate that ships ({names[ships]}) in {picked.get(ships, 0)} of {total} outer folds"
             + (f" and {others_chosen} other {'candidate' if others_chosen == 1 else 'candidates'} in the rest" if others_chosen else ""),
-            "the bundle is that candidate fitted again on all rows, and answers as it does (compared row by row)",
         )
         if ships != choose(outcomes, plan.metric)[0].number:
             notes += ("what ships is NOT what the procedure chooses on all rows: better candidates could not be shipped, so the figures flatter it",)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 MOST = 60  # columns that are listed; `check --json` and the report list more
+TITLES = ("column", "kind", "role", "missing", "why", "override with")
 NARROWEST = 24  # characters of the reason, however narrow the terminal is
 
 
@@ -24,11 +25,12 @@ def column_lines(described: Sequence[dict[str, Any]], *, width: int = 120) -> li
     """The table of columns, at most about `width` characters wide where that leaves room for the reasons."""
     shown = described[:MOST]
     rest = [[_short(d["name"], 28), d["kind"], d["role"], f"{d['missing']:,}", d["flag"]] for d in shown]
-    taken = sum(max((len(row[index]) for row in rest), default=0) + 2 for index in range(5))
+    kept = [title for title in TITLES if title != "why"]
+    taken = sum(max(len(title), *(len(row[index]) for row in rest)) + 2 for index, title in enumerate(kept)) if rest else 0
     room = max(NARROWEST, width - taken)
     reasons = [_short(d["why"] + (f"; {d['note']}" if d["note"] else ""), room) for d in shown]
     rows = [[*row[:4], reason, row[4]] for row, reason in zip(rest, reasons, strict=True)]
-    lines = table(["column", "kind", "role", "missing", "why", "override with"], rows, right=frozenset({3}))
+    lines = table(TITLES, rows, right=frozenset({3}))
     more = len(described) - len(shown)
     return lines if more == 0 else [*lines, f"… and {more:,} more columns: the report and `trainwright check --json` list them"]
 

@@ -52,7 +52,7 @@ def dataset_lines(dataset: Dataset) -> list[str]:
     read = ", ".join(f"{name} {value}" for name, value in told_of(source.details).items() if value != "")
     lines = [f"{source.rows:,} rows, {source.columns:,} columns ({source.format}{', ' + read if read else ''})"]
     lines += [f"  {note}" for note in source.notes]
-    lines += column_lines(describe(dataset)["described"], width=shutil.get_terminal_size((140, 24)).columns)
+    lines += column_lines(describe(dataset)["described"], width=shutil.get_terminal_size((140, 24)).columns - 2)
     lines.append(f"target {dataset.target_name}: {dataset.task} ({dataset.why_task}; --task changes it)")
     lines += [f"  {count:,} rows set aside: {reason}" for reason, count in dataset.dropped.items() if count]
     how = f"{len(splits.sealed):,} rows sealed, {len(splits.open):,} open" if splits.design == "sealed" else "nested cross-validation, no row sealed"
