@@ -108,7 +108,7 @@ def test_the_command_line_says_the_same_as_the_plan() -> None:
             "source": "my data.csv",
             "target": "y",
             "split": "group:patient id",
-            "drop": ["a", "b"],
+            "drop": ["b", "a, with comma"],
             "protected": ["sex"],
             "kinds": {"zip": "category"},
             "memory": "2GB",
