@@ -50,11 +50,7 @@ def test_out_of_fold_predictions_are_those_of_scikit_learn_fitted_on_the_other_f
 def test_noise_is_not_learned(tmp_path: Path, rng: np.random.Generator, rows: int, learner: str) -> None:
     frame = pl.DataFrame({f"x{index}": rng.normal(size=rows) for index in range(4)} | {"y": rng.choice(["a", "b"], size=rows)})
     dataset = look_at(make_plan({"target": "y"}), frame)
-    settings = {
-        "tabular/tree": {"max_depth": 0, "min_samples_leaf": 1},
-        "tabular/random_forest": {"trees": 20},
-        "tabular/lightgbm": {"iterations": 30},
-    }
+    settings = {"tabular/tree": {"max_depth": 0, "min_samples_leaf": 1}, "tabular/random_forest": {"trees": 20}}.get(learner, {"iterations": 30})
     result, predictions = evaluated(dataset, tmp_path, learner, settings, "roc_auc")
     assert abs(result["score"] - 0.5) < 0.1  # a model that saw the rows it predicts would come near 1
     assert all(abs(inner - 0.5) < 0.15 for inner in result["inner"])
