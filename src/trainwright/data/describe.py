@@ -74,6 +74,7 @@ def describe(scanned: Scanned, asked: Asked) -> tuple[tuple[Described, ...], dic
     for batch in scanned.batches(left):
         for series in batch:
             typed[series.name] = _one(series, asked, numbers.get(series.name), looks.get(series.name), distinct.get(series.name), comma=comma)
+        del batch, series  # before the next one is read
     described: list[Described] = []
     columns: dict[str, Column] = {}
     for name in scanned.names:
@@ -101,6 +102,7 @@ def _first_look(scanned: Scanned, asked: Asked) -> tuple[dict[str, NDArray[np.fl
         if plain:
             points = batch.select(pl.col(list(plain)).str.contains(".", literal=True).any()).row(0)
             pointed |= {name for name, has in zip(plain, points, strict=True) if has}
+        del batch  # before the next one is read
     return numbers, looks, pointed
 
 

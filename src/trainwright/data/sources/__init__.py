@@ -298,6 +298,7 @@ def _as_before(scanned: Scanned, like: Sequence[ColumnSchema], asked: Asked) -> 
                 raise unfit(schema, cells.bad, asked)
             columns[schema.name] = cells.column
             described.append(describe_one(Inferred(schema, "as in the earlier table"), asked.role(schema.name), cells))
+        del batch, series  # before the next one is read
     return tuple(described), columns
 
 

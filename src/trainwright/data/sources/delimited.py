@@ -230,7 +230,7 @@ def _by_polars(data: bytes, dialect: Dialect, wanted: list[str], width: int, row
             data, has_header=False, skip_lines=skip, schema=schema, separator=dialect.delimiter, quote_char=dialect.quote, encoding="utf8",
             truncate_ragged_lines=False,
         )  # fmt: skip
-        frame = text.select(wanted).collect().rechunk()
+        frame = text.select(wanted).collect()
     except pl.exceptions.PolarsError:
         return None
     return frame if frame.height == rows else None
