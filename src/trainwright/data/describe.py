@@ -87,7 +87,7 @@ def describe(scanned: Scanned, asked: Asked) -> tuple[tuple[Described, ...], dic
 
 
 def _first_look(scanned: Scanned, asked: Asked) -> tuple[dict[str, NDArray[np.float64]], dict[str, Look], set[str]]:
-    """Of the columns of text: the plain numbers, a look at each of the others, and the names of number columns in which a cell has a point."""
+    """Of the columns of text: the plain numbers, a look at each of the others, and the names of number columns in which a cell may have a point."""
     import polars as pl
 
     numbers: dict[str, NDArray[np.float64]] = {}
@@ -99,7 +99,9 @@ def _first_look(scanned: Scanned, asked: Asked) -> tuple[dict[str, NDArray[np.fl
         for name in batch.columns:
             if name not in plain or name in asked.kinds:
                 looks[name] = look_at(batch[name], asked.role(name))
-        if plain:
+        if plain and not asked.semicolons:
+            pointed |= plain.keys()  # not looked for: it matters only where another column shows decimals with a comma
+        elif plain:
             points = batch.select(pl.col(list(plain)).str.contains(".", literal=True).any()).row(0)
             pointed |= {name for name, has in zip(plain, points, strict=True) if has}
         del batch  # before the next one is read
