@@ -42,7 +42,8 @@ def predict_file(model: str | Path, source: str | Path, output: Path, *, identif
         {name: values.tolist() if isinstance(values, np.ndarray) and values.dtype == object else values for name, values in frame.items()}
     )
     _write(written, output)
-    spare = len(table.columns) - len(bundle.features) - (identifier is not None)
+    needed = {feature.name for feature in bundle.features} | ({identifier} if identifier is not None else set())
+    spare = table.source.columns - len(needed)
     notes = [f"{spare} columns of the source were not needed"] if spare else []
     return {"rows": table.rows, "columns": list(frame), "output": str(output), "notes": [*table.source.notes, *notes]}
 

@@ -329,6 +329,14 @@ def test_columns_that_only_the_test_table_has_are_left_out_and_noted():
     assert joined.rows == 2 * N
 
 
+def test_columns_of_the_test_table_that_were_not_read_are_counted():
+    train = table(columns(**Y))
+    made = table(train.columns)
+    joined = append(train, dataclasses.replace(made, source=dataclasses.replace(made.source, columns=len(train.columns) + 3)))
+    assert any(note.startswith("3 columns of the test table were not read") for note in joined.source.notes)
+    assert not any("not read" in note for note in append(train, made).source.notes)
+
+
 def test_no_target_lists_the_likeliest_first():
     more = {"id": words(*map(str, range(N))), "income": numbers(0, 1), "last": numbers(*range(40))}
     made = table(columns(**more), kinds={"id": "identifier"})

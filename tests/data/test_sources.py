@@ -184,8 +184,8 @@ def test_like_reads_by_the_first_tables_rules(tmp_path):
     train = read_table(written(tmp_path, "a;b;c\n1,5;x;01/02/2020\n2,5;?;13/02/2020\n3,5;y;14/02/2020\n"))
     schemas = [d.schema for d in train.described]
     test = read_table(written(tmp_path, "c;extra;b;a\n03/04/2021;1;?;7,25\n", "u.csv"), like=schemas)
-    assert list(test.columns) == ["a", "b", "c", "extra"]
-    assert (test.described[3].role, words(test.columns["extra"])) == ("set aside", ["1"])
+    assert list(test.columns) == [d.schema.name for d in test.described] == ["a", "b", "c"]
+    assert test.source.columns == 4
     assert test.columns["a"].tolist() == [7.25]
     assert words(test.columns["b"]) == [None]
     assert test.columns["c"].tolist() == [pd.Timestamp("2021-04-03", tz="UTC").timestamp()]
@@ -206,6 +206,82 @@ def test_ten_thousand_columns_in_seconds(tmp_path):
     assert time.perf_counter() - start < 20  # a few seconds on a free machine
     assert len(table.columns) == 10_000
     assert table.columns["c7"].tolist() == [(7 * row) % 97 for row in range(1, 41)]
+
+
+def _asked_of(monkeypatch: pytest.MonkeyPatch, name: str) -> list[list[str]]:
+    """The columns of each reading of a file, by the lazy frame that `pl.scan_csv` or `pl.scan_parquet` gives."""
+    asked: list[list[str]] = []
+    make = getattr(pl, name)
+
+    def scan(*args: object, **options: object) -> pl.LazyFrame:
+        frame = make(*args, **options)
+        select = frame.select
+
+        def noted(columns: object) -> pl.LazyFrame:
+            if isinstance(columns, list):
+                asked.append(list(columns))
+            return select(columns)
+
+        frame.select = noted
+        return frame
+
+    monkeypatch.setattr(pl, name, scan)
+    return asked
+
+
+def _large() -> pl.DataFrame:
+    at = pl.int_range(0, 700, eager=True)
+    numbers = {f"n{k}": (at * (k + 3)) % 101 / 2 for k in range(20)}
+    texts = {f"t{k}": (at * (k + 1) % 7).replace_strict(list(range(7)), [*list("abcdef"), None], return_dtype=pl.String) for k in range(20)}
+    return pl.DataFrame({**numbers, **texts, "id": "user " + at.cast(pl.String), "day": "2024-01-" + (1 + at % 28).cast(pl.String).str.zfill(2)})
+
+
+def test_a_file_is_read_a_few_columns_at_a_time(tmp_path, monkeypatch):
+    frame = _large()
+    truth = read_table(frame)
+    frame.write_parquet(tmp_path / "t.parquet")
+    frame.write_csv(tmp_path / "t.csv", quote_style="always")
+    monkeypatch.setattr("trainwright.data.sources.scanned.CELLS", 1400)  # two columns
+    for name, most in (("t.parquet", 2), ("t.csv", -(-len(frame.columns) // 4))):
+        asked = _asked_of(monkeypatch, f"scan_{name[2:]}")
+        table = read_table(tmp_path / name)
+        assert max(map(len, asked)) == most
+        assert table.source.columns == len(frame.columns)
+        assert table.described == read_table(frame.cast(pl.String) if name == "t.csv" else frame).described
+        for column in frame.columns:
+            if frame[column].dtype == pl.String:
+                assert words(table.columns[column]) == frame[column].to_list() if column != "day" else table.schema("day").kind == "datetime"
+            else:
+                np.testing.assert_array_equal(table.columns[column], truth.columns[column])
+        assert name == "t.parquet" or len(asked) <= 8
+        monkeypatch.undo()
+        monkeypatch.setattr("trainwright.data.sources.scanned.CELLS", 1400)
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.csv"])
+def test_like_reads_no_other_column(tmp_path, monkeypatch, name):
+    frame = _large()
+    frame.write_parquet(tmp_path / "t.parquet")
+    frame.write_csv(tmp_path / "t.csv")
+    schemas = [read_table(frame).schema(column) for column in ("t3", "n5")]
+    asked = _asked_of(monkeypatch, f"scan_{name[2:]}")
+    table = read_table(tmp_path / name, like=schemas)
+    assert asked == ([["t3", "n5"]] if name == "t.parquet" else [[str(frame.columns.index("t3")), str(frame.columns.index("n5"))]])
+    assert words(table.columns["t3"]) == frame["t3"].to_list()
+    assert table.columns["n5"].tolist() == frame["n5"].to_list()
+    assert (list(table.columns), table.source.columns) == (["t3", "n5"], len(frame.columns))
+
+
+def test_a_mark_within_the_text_is_no_empty_line(tmp_path):
+    table = read_table(written(tmp_path, b"a\n\xef\xbb\xbf\nx\n"))
+    assert table.rows == 2
+    assert table.columns["a"].words() == [None, "x"]  # type: ignore[union-attr]
+
+
+def test_words_from_a_sample_say_so_and_all_rows_are_typed():
+    table = read_table(pl.DataFrame({"a": ["x", "y"] * 30_000, "b": ["1", "2,5"] * 30_000, "c": ["1", "2"] * 30_000}))
+    assert ["from a sample of" in described.why for described in table.described] == [True, True, False]  # c is counted in whole
+    assert all(len(column) == 60_000 for column in table.columns.values())
 
 
 # ── refused ──
@@ -260,6 +336,9 @@ def test_parquet_faults(tmp_path):
     good = io.BytesIO()
     pl.DataFrame({"a": [1, 2]}).write_parquet(good)
     assert code_of(written(tmp_path, good.getvalue()[:-20], "u.parquet")).code == "TW030"
+    part = bytearray(good.getvalue())
+    part[4:40] = bytes(36)  # the index is whole, a column is not
+    assert code_of(written(tmp_path, bytes(part), "v.parquet")).code == "TW030"
     folder = tmp_path / "folder"
     folder.mkdir()
     written(folder, good.getvalue(), "a.parquet")

@@ -310,6 +310,9 @@ def test_predict_keeps_the_order_of_the_file_and_names_what_is_wrong(runs: dict[
     assert done["rows"] == len(out) == len(frame)
     assert out["key"].to_list() == frame["key"].to_list()
     bundle = trainwright.load(runs["binary"]["bundle"])
+    spare = len(shuffled.columns) - len(bundle.features) - 1
+    assert spare > 0
+    assert f"{spare} columns of the source were not needed" in done["notes"]
     expected = bundle.predict_proba(frame)
     np.testing.assert_allclose(out[f"probability_{bundle.classes[1]}"].to_numpy(), expected[:, 1], atol=1e-12)
     assert out["prediction"].to_list() == bundle.predict(frame).tolist()

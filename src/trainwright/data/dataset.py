@@ -41,7 +41,7 @@ class Source:
     format: str  # "csv", "parquet", "frame"
     digest: str  # of the file's bytes; for a frame, of its typed columns
     rows: int
-    columns: int
+    columns: int  # of the source, read or not
     details: dict[str, Any] = field(default_factory=dict)  # delimiter, encoding, quote, decimal … for what is printed
     notes: tuple[str, ...] = ()  # what was done to odd input, in words
 
@@ -52,7 +52,7 @@ class Table:
 
     source: Source
     described: tuple[Described, ...]
-    columns: Columns  # every column of the source, whatever its role, by name
+    columns: Columns  # every column of the source, whatever its role, by name; where it is read like an earlier table, that table's columns
 
     @property
     def rows(self) -> int:

@@ -1,6 +1,6 @@
-"""A frame as read becomes typed columns, each described: kind, why, what was done to odd cells, and the flag that overrides it.
+"""A scanned source becomes typed columns, each described: kind, why, what was done to odd cells, and the flag that overrides it.
 
-Takes    a Polars frame of text cells (a CSV file) or of its own types (Parquet, a frame), what was asked of its columns, and where it came from.
+Takes    a `Scanned` of text cells (a CSV file) or of its own types (Parquet, a frame), what was asked of its columns, and where it came from.
 Gives    `Described` and the typed column of every column, in order.
 Why      inference may look at a sample of rows; typing runs over all of them, and cells that contradict the sample send the column back to
          inference with all its rows. So a cell is never lost unsaid.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -27,6 +27,8 @@ from trainwright.runtime.schema import KINDS, ColumnSchema, Kind
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from trainwright.data.sources.scanned import Scanned
 
 MANY: Final = 50_000  # beyond so many rows, kinds are first inferred from a sample …
 SAMPLE: Final = 20_000  # … of about so many, evenly spaced
@@ -49,37 +51,79 @@ class Asked:
         return self.lines(row) if self.lines is not None else f"{self.path}, column {name!r}, row {row}"
 
 
-def describe(frame: pl.DataFrame, asked: Asked) -> tuple[tuple[Described, ...], dict[str, Column]]:
+def describe(scanned: Scanned, asked: Asked) -> tuple[tuple[Described, ...], dict[str, Column]]:
     """Infer the kind of every column and type it.
+
+    Of a large table, text that is no plain number is read twice: how a file writes its decimals is known only when all columns were seen.
 
     Raises  SourceError TW032 for a kind that a column's cells contradict, TW033 for images and sounds, TW034 for a role that a column cannot play.
     """
-    import polars as pl
-
-    texts = [name for name in frame.columns if frame[name].dtype == pl.String]
-    numbers = _clean_numbers(frame.select(texts)) if texts else {}
-    looks = {name: look_at(frame[name], asked.role(name)) for name in texts if name not in numbers or name in asked.kinds}
-    comma = _has_comma(frame, looks, numbers, asked)
+    scanned = scanned.held()
+    numbers, looks, pointed = _first_look(scanned, asked)
+    comma = _has_comma(looks, asked, pointed)
+    distinct = _count_all(numbers) if numbers else {}
+    typed: dict[str, tuple[Inferred, Cells]] = {}
+    left = []  # columns of which the cells are needed
+    for name in scanned.names:
+        if name in numbers and name not in asked.kinds and not (comma and name in pointed):
+            inferred = infer_number(name, asked.role(name), numbers[name], distinct=distinct[name], written=ColumnSchema(name=name, kind="number"))
+            if inferred.schema.kind in ("number", "yesno"):
+                typed[name] = inferred, Cells(numbers[name], _none())
+                continue
+        left.append(name)
+    for batch in scanned.batches(left):
+        for series in batch:
+            typed[series.name] = _one(series, asked, numbers.get(series.name), looks.get(series.name), distinct.get(series.name), comma=comma)
+        del batch, series  # before the next one is read
     described: list[Described] = []
     columns: dict[str, Column] = {}
-    counted = pl.DataFrame([pl.Series(name, values) for name, values in numbers.items()]).select(pl.all().n_unique()).row(0) if numbers else ()
-    distinct = {name: count - bool(np.isnan(numbers[name]).any()) for name, count in zip(numbers, counted, strict=True)}
-    for name in frame.columns:
-        series, role = frame[name], asked.role(name)
-        if name in asked.kinds:
-            inferred, cells = _as_asked(series, asked.kinds[name], replace(looks.get(name) or look_at(series, role), comma=comma), asked)
-        elif name in numbers and not (comma and _all_grouped(series)):
-            inferred = infer_number(name, role, numbers[name], distinct=distinct[name], written=ColumnSchema(name=name, kind="number"))
-            cells = Cells(numbers[name], _none()) if inferred.schema.kind in ("number", "yesno") else type_series(series, inferred.schema)
-            inferred = _without_points(inferred, series)
-        elif series.dtype == pl.String:
-            inferred, cells = _text(series, replace(looks.get(name) or look_at(series, role), comma=comma))
-        else:
-            inferred, cells = _native(series, role)
+    for name in scanned.names:
+        inferred, cells = typed.pop(name)
+        role = asked.role(name)
         _check_role(inferred, role, asked)
         columns[name] = cells.column
         described.append(describe_one(inferred, role, cells, distinct.get(name) if inferred.schema.kind in ("number", "yesno") else None))
     return tuple(described), columns
+
+
+def _first_look(scanned: Scanned, asked: Asked) -> tuple[dict[str, NDArray[np.float64]], dict[str, Look], set[str]]:
+    """Of the columns of text: the plain numbers, a look at each of the others, and the names of number columns in which a cell may have a point."""
+    import polars as pl
+
+    numbers: dict[str, NDArray[np.float64]] = {}
+    looks: dict[str, Look] = {}
+    pointed: set[str] = set()
+    for batch in scanned.batches([name for name, dtype in scanned.dtypes.items() if dtype == pl.String]):
+        plain = _clean_numbers(batch)
+        numbers |= plain
+        for name in batch.columns:
+            if name not in plain or name in asked.kinds:
+                looks[name] = look_at(batch[name], asked.role(name))
+        if plain and not asked.semicolons:
+            pointed |= plain.keys()  # not looked for: it matters only where another column shows decimals with a comma
+        elif plain:
+            points = batch.select(pl.col(list(plain)).str.contains(".", literal=True).any()).row(0)
+            pointed |= {name for name, has in zip(plain, points, strict=True) if has}
+        del batch  # before the next one is read
+    return numbers, looks, pointed
+
+
+def _one(
+    series: pl.Series, asked: Asked, numbers: NDArray[np.float64] | None, look: Look | None, distinct: int | None, *, comma: bool
+) -> tuple[Inferred, Cells]:
+    """Infer and type one column of which the cells are needed."""
+    import polars as pl
+
+    name, role = series.name, asked.role(series.name)
+    if name in asked.kinds:
+        return _as_asked(series, asked.kinds[name], replace(look or look_at(series, role), comma=comma), asked)
+    if numbers is not None and distinct is not None and not (comma and _all_grouped(series)):
+        inferred = infer_number(name, role, numbers, distinct=distinct, written=ColumnSchema(name=name, kind="number"))
+        cells = Cells(numbers, _none()) if inferred.schema.kind in ("number", "yesno") else type_series(series, inferred.schema)
+        return _without_points(inferred, series), cells
+    if series.dtype == pl.String:
+        return _text(series, replace(look or look_at(series, role), comma=comma))
+    return _native(series, role)
 
 
 def describe_one(inferred: Inferred, role: Role, cells: Cells, distinct: int | None = None) -> Described:
@@ -108,6 +152,14 @@ def count_distinct(values: NDArray[np.float64]) -> int:
     import polars as pl
 
     return int(pl.Series(values).n_unique()) - bool(np.isnan(values).any())
+
+
+def _count_all(numbers: Mapping[str, NDArray[np.float64]]) -> dict[str, int]:
+    """`count_distinct` of many columns, in one call of Polars."""
+    import polars as pl
+
+    counted = pl.DataFrame([pl.Series(name, values) for name, values in numbers.items()]).select(pl.all().n_unique()).row(0)
+    return {name: count - bool(np.isnan(numbers[name]).any()) for name, count in zip(numbers, counted, strict=True)}
 
 
 def flag_of(schema: ColumnSchema, distinct: int) -> str:
@@ -154,14 +206,14 @@ def look_at(series: pl.Series, role: Role, *, whole: bool = False) -> Look:
     return Look(series.name, role, ordered, len(part), sampled, [text.strip(BLANKS) for text in part.head(500).drop_nulls().to_list()])
 
 
-def _has_comma(frame: pl.DataFrame, looks: Mapping[str, Look], numbers: Mapping[str, Any], asked: Asked) -> bool:
+def _has_comma(looks: Mapping[str, Look], asked: Asked, pointed: Set[str]) -> bool:
     """Whether the file writes decimals with a comma: a column can only be read so, or cells are separated by semicolons and no number has a point."""
     for look in looks.values():
         marks = set(marks_in(look.counts, loose=True))
         values = {text: count for text, count in look.counts.items() if text not in marks}
         if values and (notation_of(values) or (".",))[0] == ",":
             return True
-    return asked.semicolons and not any(frame[name].str.contains(".", literal=True).any() for name in numbers)
+    return asked.semicolons and not pointed
 
 
 def _all_grouped(series: pl.Series) -> bool:

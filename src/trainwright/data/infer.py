@@ -330,7 +330,7 @@ def date_formats(values: Mapping[str, int], in_order: Sequence[str] = ()) -> tup
             break
         twin = _twin(best)
         if twin in reads and reads[twin] == reads[best]:
-            best, note = _settle(best, twin, in_order)
+            best, note = _settle(best, twin, in_order, cells)
             notes.append(note)
         elif twin in reads and reads[twin] and any(parsed(text, best) is not None and parsed(text, twin) is not None for text in todo[:2000]):
             notes.append(f"{'month' if best.startswith('%m') else 'day'} first, since {reads[best] - reads[twin]:,} cells allow only that")
@@ -348,8 +348,9 @@ def _twin(form: str) -> str:
     return form.replace("%d", "\0").replace("%m", "%d").replace("\0", "%m") if "%d" in form and "%m" in form else ""
 
 
-def _settle(first: str, second: str, in_order: Sequence[str]) -> tuple[str, str]:
-    """Day first or month first, where every cell allows both: the one in which neighbouring rows are less often out of order."""
+def _settle(first: str, second: str, in_order: Sequence[str], cells: int) -> tuple[str, str]:
+    """Day first or month first, where every cell allows both: the one in which neighbouring rows (some of all cells) are less often out of order."""
+    rows = "the rows" if len(in_order) >= cells else f"the first {len(in_order):,} rows"
     day, month = (first, second) if first.find("%d") < first.find("%m") else (second, first)
     wrong = []
     for form in (day, month):
@@ -357,9 +358,9 @@ def _settle(first: str, second: str, in_order: Sequence[str]) -> tuple[str, str]
         steps = np.diff(np.array(seconds)) if len(seconds) > 2 else np.zeros(0)
         wrong.append(float(min((steps < 0).mean(), (steps > 0).mean())) if len(steps) else 0.0)
     if wrong[1] < wrong[0]:
-        return month, "day and month could be exchanged: month first, since the rows are then in order"
+        return month, f"day and month could be exchanged: month first, since {rows} are then in order"
     if wrong[0] < wrong[1]:
-        return day, "day and month could be exchanged: day first, since the rows are then in order"
+        return day, f"day and month could be exchanged: day first, since {rows} are then in order"
     return day, "day and month could be exchanged, and nothing tells which: day first"
 
 

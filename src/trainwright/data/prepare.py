@@ -114,7 +114,7 @@ def likely_targets(table: Table) -> list[tuple[str, str]]:
 
 
 def append(table: Table, test: Table) -> Table:
-    """The rows of `test` after those of `table`, column by column; columns that `table` does not have are left out, and that is noted.
+    """The rows of `test` after those of `table`, column by column; columns that `table` does not have are left out (or were not read): that is noted.
 
     Raises SourceError TW039 when a column is missing in `test` or was typed as something else there.
     """
@@ -137,6 +137,8 @@ def append(table: Table, test: Table) -> Table:
     notes = [f"{test.rows:,} test rows were appended as rows {table.rows} to {table.rows + test.rows - 1}"]
     if extra:
         notes.append(f"left out of the test table, because the training table has no such columns: {', '.join(extra)}")
+    if unread := test.source.columns - len(test.columns):
+        notes.append(f"{unread:,} columns of the test table were not read, because the training table does not have them")
     source = table.source
     joined = dataclasses.replace(
         source,

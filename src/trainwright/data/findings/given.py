@@ -11,7 +11,21 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from trainwright.data.findings.interface import SAMPLE, Check, Found, Subject, codes_of, count, drop, figure, figures_by, missing_of, names, share
+from trainwright.data.findings.interface import (
+    SAMPLE,
+    Check,
+    Found,
+    Subject,
+    codes_of,
+    count,
+    drop,
+    figure,
+    figures_by,
+    missing_of,
+    names,
+    sampled,
+    share,
+)
 from trainwright.data.findings.measures import chi_squared_tail, fingerprints, kolmogorov, newcombe, normal_tail
 from trainwright.data.findings.structure import likely_groups
 from trainwright.runtime.columns import Coded, Column, Floats, Rows, take
@@ -125,7 +139,8 @@ def shift(subject: Subject) -> Iterable[Found]:
         where=names(ranked),
         what=f"{len(ranked):,} of {count(len(asked), 'feature')} {'differs' if len(ranked) == 1 else 'differ'} "
         "between open and sealed rows; the distances (0 none, 1 no overlap) begin with "
-        + ", ".join(f"{name} {moved[name]:.2f}" for name in ranked[:5]),
+        + ", ".join(f"{name} {moved[name]:.2f}" for name in ranked[:5])
+        + sampled(len(before) + len(after), len(subject.open) + len(subject.sealed)),
         fix="time moved them: look at the score by period, and retrain often"
         if by_time
         else f"compare where both parts come from; {drop(ranked[:3])} takes the furthest out; --split random ignores the given line",

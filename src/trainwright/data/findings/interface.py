@@ -168,6 +168,11 @@ def share(part: float, whole: float = 1.0) -> str:
     return f"{percent:.1f} %"
 
 
+def sampled(rows: int, of: int) -> str:
+    """For the end of a sentence: that a sample was looked at; "" when it was all rows."""
+    return "" if rows >= of else f", judged on {rows:,} of {of:,} rows"
+
+
 def names(columns: Sequence[str], most: int = 6) -> str:
     """Column names for a sentence: the first few, and how many more."""
     shown = ", ".join(columns[:most])

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from trainwright.data.findings.interface import Check, Found, Subject, drop, figure, share
+from trainwright.data.findings.interface import LEAK_SAMPLE, Check, Found, Subject, drop, figure, sampled, share
 from trainwright.data.findings.strength import RIGHT, SKILL, STRONG, STRONG_R2, strengths
 from trainwright.record.seeds import rng_for
 from trainwright.runtime.columns import Coded, Floats, Rows
@@ -23,11 +23,13 @@ LEAST_PAIR_ROWS = 50
 
 def gives_away(subject: Subject) -> Iterable[Found]:
     """TW101: a single column from which the target can be read off."""
+    looked = sampled(LEAK_SAMPLE, len(subject.labelled))
     for name, strength in strengths(subject).items():
         if strength.blocks:
+            right = f"right for {share(strength.right)} of {strength.rows:,} rows, out of fold"
             yield Found(
                 where=name,
-                what=f"'{name}' gives the target away: {strength.rule}; right for {share(strength.right)} of {strength.rows:,} rows, out of fold",
+                what=f"'{name}' gives the target away: {strength.rule}; {right}{looked}",
                 fix=f"{drop([name])} if it is known only together with the target",
                 columns=(name,),
                 figures={"right": figure(strength.right), "skill": figure(strength.skill), "rows": strength.rows, "rule": strength.rule},
@@ -46,7 +48,7 @@ def strong(subject: Subject) -> Iterable[Found]:
         )
         yield Found(
             where=name,
-            what=f"'{name}' alone nearly decides the target: {worth}",
+            what=f"'{name}' alone nearly decides the target: {worth}{sampled(LEAK_SAMPLE, len(subject.labelled))}",
             fix=f"make sure that its value is known before the target is; if not: {drop([name])}",
             columns=(name,),
             figures={"right": figure(strength.right), "skill": figure(strength.skill), "rows": strength.rows, "rule": strength.rule},

@@ -141,12 +141,17 @@ def of_content(column: Coded, kind: str) -> tuple[str, float]:
     return "", 0.0
 
 
+def looked_at(distinct: int) -> str:
+    """How many values of a column were looked at, for a sentence."""
+    return f"{distinct:,} values" if distinct <= LOOKED_AT else f"the {LOOKED_AT:,} values looked at, of {distinct:,}"
+
+
 def cards_as_numbers(subject: Subject, name: str) -> float:
     """The share of card-like values of a number column that pass Luhn's check; by chance it would be 0.1. 0 when it holds no such numbers."""
     column = subject.column(name, subject.open)
     assert not isinstance(column, Coded)
     values = np.unique(column[np.isfinite(column)])
-    values = values[:: max(1, len(values) // LOOKED_AT)]
+    values = values[np.unique(np.linspace(0, max(0, len(values) - 1), min(len(values), LOOKED_AT)).astype(int))]
     if len(values) < 10 or ((values < 2e12) | (values >= 7e15) | (values != np.floor(values))).any():
         return 0.0  # beyond 9e15 a float64 does not hold every whole number
     return float(np.mean([card(str(int(value))) for value in values.tolist()]))
@@ -164,9 +169,9 @@ def personal(subject: Subject) -> Iterable[Found]:
         what = of_name(name, kind, distinct / max(1, subject.dataset.table.rows))
         if not what and isinstance(column, Coded):
             what, part = of_content(column, kind)
-            what = f"{what}, in {share(part)} of the values looked at" if what else ""
-        elif not what and kind == "number" and cards_as_numbers(subject, name) > 0.9:
-            what = "a bank account or card"
+            what = f"{what}, in {share(part)} of {looked_at(len(column.vocabulary))}" if what else ""
+        elif not what and kind == "number" and (part := cards_as_numbers(subject, name)) > 0.9:
+            what = f"a bank account or card, in {share(part)} of {looked_at(described.distinct)}"
         if what:
             seen[name] = what
     if seen:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from trainwright.data.findings.interface import PAIR_COLUMNS, SAMPLE, Check, Found, Subject, codes_of, drop, figure, names
+from trainwright.data.findings.interface import PAIR_COLUMNS, SAMPLE, Check, Found, Subject, codes_of, drop, figure, names, sampled
 from trainwright.data.findings.measures import contingency, correlations, cramers_v
 from trainwright.runtime.columns import Coded, Codes, Floats
 
@@ -37,7 +37,7 @@ def collinear(subject: Subject) -> Iterable[Found]:
         if subject.kinds[name] in ("category", "ordered") and 2 <= len(present) <= MOST_WORDS and len(coded) < WORD_COLUMNS:
             coded[name] = values.astype(np.int32)
     found = [*numbers_alike(numbers, matrix), *words_alike(coded), *numbers_by_words(numbers, matrix, coded)]
-    looked = "" if len(rows) == len(subject.open) else f", judged on {len(rows):,} of {len(subject.open):,} rows"
+    looked = sampled(len(rows), len(subject.open))
     for members in _sets(found, subject.features):
         inside = sorted((pair for pair in found if pair[0] in members), key=lambda pair: -pair[2])
         first, second, strength, measure = inside[0]

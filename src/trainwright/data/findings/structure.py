@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainwright.data.findings.interface import LEAK_SAMPLE, Check, Found, Subject, codes_of, figure, missing_of
+from trainwright.data.findings.interface import LEAK_SAMPLE, Check, Found, Subject, codes_of, figure, missing_of, sampled
 from trainwright.data.findings.vocabulary import KEYS, UNITS, words_of
 from trainwright.runtime.columns import Coded, Column, Floats
 
@@ -124,7 +124,8 @@ def time_likely(subject: Subject) -> Iterable[Found]:
         if correlation >= AUTOCORRELATED and z > SURE:
             yield Found(
                 where=name,
-                what=f"'{name}' {why}, and rows that follow each other in it have similar targets (autocorrelation {correlation:.2f})",
+                what=f"'{name}' {why}, and rows that follow each other in it have similar targets (autocorrelation {correlation:.2f})"
+                + sampled(LEAK_SAMPLE, len(subject.labelled)),
                 fix=f"--split time:{name} learns from the past and tests on the future, as in use",
                 columns=(name,),
                 figures={"autocorrelation": figure(correlation), "column": name},

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,14 +26,14 @@ from trainwright.data.dataset import Described, Role, Source, Table
 from trainwright.data.describe import Asked, describe, describe_one, has_no_typed_form, unfit
 from trainwright.data.infer import Inferred
 from trainwright.data.sources.delimited import check_names, csv_records, read_delimited, scan, text_of
-from trainwright.data.sources.frames import frame_from, read_parquet
+from trainwright.data.sources.frames import frame_from
+from trainwright.data.sources.parquet import scan_parquet
+from trainwright.data.sources.scanned import Scanned, in_memory
+from trainwright.data.sources.sniff import Dialect
 from trainwright.errors import MachineError, SourceError, nearest
 from trainwright.record.digests import canonical, digest_bytes, digest_file, digest_files
 from trainwright.runtime.columns import Coded, Column
 from trainwright.runtime.schema import ColumnSchema
-
-if TYPE_CHECKING:
-    import polars as pl
 
 NOT_YET: Final[Mapping[str, str]] = {
     ".xlsx": "Excel", ".xls": "Excel", ".xlsm": "Excel", ".ods": "OpenDocument", ".json": "JSON", ".jsonl": "JSON lines", ".ndjson": "JSON lines",
@@ -47,9 +47,9 @@ NOT_YET: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Opened:
-    """A source that was read, before its columns are typed."""
+    """A source whose structure is known, before its columns are read and typed."""
 
-    frame: pl.DataFrame
+    scanned: Scanned
     path: str
     format: str
     digest: str | None  # None: of the typed columns
@@ -64,29 +64,30 @@ def read_table(
     roles: Mapping[str, Role] | None = None,
     like: Sequence[ColumnSchema] = (),
 ) -> Table:
-    """Read a source and type all of its columns.
+    """Read a source and type its columns, a few at a time.
 
     Takes   a path, or a table in memory (Polars, pandas, Arrow, anything with `__arrow_c_stream__`, a list of dicts, a dict of columns);
             `kinds` by column name (also "ordered:low<medium<high"); `roles` by column name (all others are features);
             `like`, the schemas of an earlier table: its columns are then read by those rules and nothing is inferred;
-            other columns come after them as words, set aside.
+            other columns are not read (`Source.columns` counts them all the same).
     Raises  SourceError TW020 to TW039 for what cannot be read or is not what was asked, MachineError TW091 without permission.
     """
     opened = _open_path(source) if isinstance(source, (str, Path)) else _open_frame(source)
     kinds, roles = kinds or {}, roles or {}
     for name in (*kinds, *roles):
-        if name not in opened.frame.columns:
-            raise no_column(name, opened.path, opened.frame.columns, role=roles.get(name))
+        if name not in opened.scanned.dtypes:
+            raise no_column(name, opened.path, opened.scanned.names, role=roles.get(name))
     lines = _Lines(opened)
     asked = Asked({name: str(kind) for name, kind in kinds.items()}, roles, opened.path, lines.place, opened.details.get("delimiter") == ";")
     notes = list(opened.notes)
-    frame = _without_nested(opened.frame, roles, notes)
     if like:
-        described, columns = _as_before(frame, like, asked)
+        described, columns = _as_before(opened.scanned, like, asked)
+        width = len(opened.scanned.dtypes)
     else:
-        described, columns = describe(frame, asked)
+        described, columns = describe(_without_nested(opened.scanned, roles, notes), asked)
+        width = len(columns)
     digest = opened.digest or digest_columns(columns)
-    return Table(Source(opened.path, opened.format, digest, opened.frame.height, len(columns), opened.details, tuple(notes)), described, columns)
+    return Table(Source(opened.path, opened.format, digest, opened.scanned.height, width, opened.details, tuple(notes)), described, columns)
 
 
 def no_column(name: str, path: str, names: Sequence[str], *, role: str | None = None) -> SourceError:
@@ -119,10 +120,9 @@ def line_of(source: Source, row: int) -> int | None:
 @lru_cache(maxsize=2)
 def _lines(path: str, digest: str, irregular: bool) -> NDArray[np.int64]:
     """The line of each row, by reading the file again: only where cells span lines, or lines are empty."""
-    raw = Path(path).read_bytes()
-    if digest_bytes(raw) != digest:
+    data, dialect, now = _content(Path(path), path)
+    if now != digest:
         return np.empty(0, dtype=np.int64)
-    data, dialect = text_of(raw, path)
     if irregular:
         return np.array([line for _, line in csv_records(data, dialect)], dtype=np.int64)[int(dialect.header) :]
     found = scan(data, dialect)
@@ -135,7 +135,9 @@ class _Lines:
 
     def place(self, row: int) -> str:
         opened = self.opened
-        line = line_of(Source(opened.path, opened.format, opened.digest or "", opened.frame.height, opened.frame.width, opened.details), row)
+        line = line_of(
+            Source(opened.path, opened.format, opened.digest or "", opened.scanned.height, len(opened.scanned.dtypes), opened.details), row
+        )
         return f"{opened.path}, row {row}" if line is None else f"{opened.path}:{line}"
 
 
@@ -154,7 +156,7 @@ def _open_frame(source: object) -> Opened:
             why="without rows there is nothing to learn",
             fix="give a frame with rows",
         )
-    return Opened(frame, "frame", "frame", None, {"from": type(source).__module__.partition(".")[0]}, tuple(notes))
+    return Opened(in_memory(frame), "frame", "frame", None, {"from": type(source).__module__.partition(".")[0]}, tuple(notes))
 
 
 def _open_path(source: str | Path) -> Opened:
@@ -185,11 +187,16 @@ def _open_path(source: str | Path) -> Opened:
         with path.open("rb") as file:
             head = file.read(4)
         if head == b"PAR1" or path.suffix.lower() in (".parquet", ".pq"):
-            frame = read_parquet([path], name)
-            return _parquet(frame, name, digest_file(path), {})
-        raw = path.read_bytes()
-    text = read_delimited(raw, name)
-    return Opened(text.frame, name, "csv", digest_bytes(raw), text.details, text.notes)
+            return _parquet([path], name, {})
+        data, dialect, digest = _content(path, name)
+    text = read_delimited(data, dialect, name)
+    return Opened(text.scanned, name, "csv", digest, text.details, text.notes)
+
+
+def _content(path: Path, name: str) -> tuple[bytes, Dialect, str]:
+    """The text of a delimited file, how it is written, and the digest of its bytes: which are let go here when they are not the text."""
+    raw = path.read_bytes()
+    return *text_of(raw, name), digest_bytes(raw)
 
 
 def _open_folder(path: Path) -> Opened:
@@ -201,16 +208,16 @@ def _open_folder(path: Path) -> Opened:
             "TW022", "this is a folder, and has no Parquet files", where=str(path), why="only a folder of Parquet files is read as one table",
             fix=f"did you mean {path / near}?" if near else "name a file in it",
         )  # fmt: skip
-    frame = read_parquet(files, str(path))
-    return _parquet(frame, str(path), digest_files({file.name: digest_file(file) for file in files}), {"files": len(files)})
+    return _parquet(files, str(path), {"files": len(files)})
 
 
-def _parquet(frame: pl.DataFrame, path: str, digest: str, details: dict[str, Any]) -> Opened:
-    notes = [f"{details['files']} files were read as one table, in the order of their names"] if details.get("files", 0) > 1 else []
-    frame.columns = check_names(frame.columns, path, notes)
-    if not frame.height or not frame.width:
+def _parquet(files: Sequence[Path], path: str, details: dict[str, Any]) -> Opened:
+    notes = [f"{len(files)} files were read as one table, in the order of their names"] if len(files) > 1 else []
+    scanned = scan_parquet(files, path, notes)
+    if not scanned.height or not scanned.dtypes:
         raise SourceError("TW024", "the file has no rows", where=path, why="without rows there is nothing to learn", fix="was the export finished?")
-    return Opened(frame, path, "parquet", digest, details, tuple(notes))
+    digest = digest_files({file.name: digest_file(file) for file in files}) if "files" in details else digest_file(files[0])
+    return Opened(scanned, path, "parquet", digest, details, tuple(notes))
 
 
 @contextmanager
@@ -258,40 +265,40 @@ def _no_file(path: Path) -> SourceError:
 # ── columns ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _without_nested(frame: pl.DataFrame, roles: Mapping[str, Role], notes: list[str]) -> pl.DataFrame:
+def _without_nested(scanned: Scanned, roles: Mapping[str, Role], notes: list[str]) -> Scanned:
     """Columns of lists, structures or bytes that were set aside are left out at once: they have no typed form."""
-    nested = [name for name in frame.columns if roles.get(name) == "set aside" and has_no_typed_form(frame[name].dtype)]
+    nested = [name for name, dtype in scanned.dtypes.items() if roles.get(name) == "set aside" and has_no_typed_form(dtype)]
     if nested:
         notes.append(f"left out, since they hold no plain values: {', '.join(map(repr, nested))}")
-    return frame.drop(nested) if nested else frame
+    return scanned.without(nested) if nested else scanned
 
 
-def _as_before(frame: pl.DataFrame, like: Sequence[ColumnSchema], asked: Asked) -> tuple[tuple[Described, ...], dict[str, Column]]:
-    """The columns of an earlier table, read by its rules. Raises SourceError TW039 for one that is missing, TW032 for cells that do not fit."""
+def _as_before(scanned: Scanned, like: Sequence[ColumnSchema], asked: Asked) -> tuple[tuple[Described, ...], dict[str, Column]]:
+    """The columns of an earlier table, read by its rules; no others.
+
+    Raises  SourceError TW039 for one that is missing, TW032 for cells that do not fit.
+    """
     described: list[Described] = []
     columns: dict[str, Column] = {}
-    lacking = [schema.name for schema in like if schema.name not in frame.columns]
-    wanted = {schema.name for schema in like}
+    lacking = [schema.name for schema in like if schema.name not in scanned.dtypes]
+    wanted = {schema.name: schema for schema in like}
     if lacking:
-        near = nearest(lacking[0], [name for name in frame.columns if name not in wanted])
+        near = nearest(lacking[0], [name for name in scanned.names if name not in wanted])
         raise SourceError(
             "TW039", f"there is no column {lacking[0]!r}" + (f", nor {len(lacking) - 1} others" if len(lacking) > 1 else ""),
-            where=f"{asked.path}, {frame.width} columns",
+            where=f"{asked.path}, {len(scanned.dtypes)} columns",
             why="the earlier table has it, and the two must have the same columns",
             fix=f"did you mean {near!r}? rename it" if near else "add it; leave its cells empty where the value is not known",
         )  # fmt: skip
-    for schema in like:
-        cells = type_series(frame[schema.name], schema)
-        if len(cells.bad):
-            raise unfit(schema, cells.bad, asked)
-        columns[schema.name] = cells.column
-        described.append(describe_one(Inferred(schema, "as in the earlier table"), asked.role(schema.name), cells))
-    for name in frame.columns:
-        if name not in wanted and not has_no_typed_form(frame[name].dtype):  # kept as words: one of them may name the rows of a prediction
-            spare = Inferred(ColumnSchema(name=name, kind="identifier"), "the earlier table does not have it")
-            cells = type_series(frame[name], spare.schema)
-            columns[name] = cells.column
-            described.append(describe_one(spare, "set aside", cells))
+    for batch in scanned.batches(list(wanted)):
+        for series in batch:
+            schema = wanted[series.name]
+            cells = type_series(series, schema)
+            if len(cells.bad):
+                raise unfit(schema, cells.bad, asked)
+            columns[schema.name] = cells.column
+            described.append(describe_one(Inferred(schema, "as in the earlier table"), asked.role(schema.name), cells))
+        del batch, series  # before the next one is read
     return tuple(described), columns
 
 

@@ -1,9 +1,11 @@
-"""A delimited text file as a frame of text cells, every structural fault refused with its line.
+"""A delimited text file as columns of text cells, every structural fault refused with its line.
 
 Takes    the file's bytes (gzip is unpacked).
-Gives    a Polars frame whose columns are all text, the `Dialect`, and notes on what was done to odd input.
+Gives    a `Scanned` whose columns are all text, the `Dialect`, and notes on what was done to odd input.
 Why      Polars reads a million rows in a second, but fills short rows silently; one pass over the bytes counts the fields of every record first.
-         Where the quoting is irregular, Python's csv module, slower and more lenient, has the last word.
+         Where that pass shows that each record is one line and its quotes stand as they should, the text alone is kept, and columns are
+         made of it when asked for. Else all cells are read at once; where the quoting is irregular, Python's csv module, slower and more
+         lenient, has the last word.
 """
 
 from __future__ import annotations
@@ -12,13 +14,14 @@ import csv
 import io
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trainwright.data.sources.scanned import Scanned, batch_of, in_memory
 from trainwright.data.sources.sniff import SINGLE, Dialect, long_cells, refuse_magic, sniff, to_utf8
 from trainwright.errors import SourceError
 from trainwright.runtime.cells import BLANKS
@@ -27,13 +30,15 @@ if TYPE_CHECKING:
     import polars as pl
 
 _CHUNK = 1 << 24
+_MARK = b"\xef\xbb\xbf"  # a byte-order mark within the text
+_READINGS = 4  # batches of columns, each of which is a pass over the text; a column is read twice at most, so 8 passes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Text:
     """A text table before typing."""
 
-    frame: pl.DataFrame  # all text; null for an empty cell
+    scanned: Scanned  # all text; null for an empty cell
     dialect: Dialect
     notes: tuple[str, ...]
     details: dict[str, Any]
@@ -86,6 +91,7 @@ class Scan:
     lines: NDArray[np.int64]  # (records,) the line on which each record begins, from 1
     blank: NDArray[np.bool_]  # (records,) empty lines
     closed: bool  # whether quotes are balanced
+    simple: bool  # whether each record is one line, and quotes stand only at both ends of a cell or doubled within
 
 
 def scan(data: bytes, dialect: Dialect) -> Scan:
@@ -94,12 +100,13 @@ def scan(data: bytes, dialect: Dialect) -> Scan:
     quote, delimiter = ord(dialect.quote), ord(dialect.delimiter)
     quoted = dialect.quote.encode() in data
     ends, before, newlines = [], [], []
-    parity, seen, lines = 0, 0, 0
+    parity, seen, lines, simple = 0, 0, 0, True
     for start in range(0, len(bytes_), _CHUNK):
         chunk = bytes_[start : start + _CHUNK]
         line_ends, marks = chunk == 10, chunk == delimiter
         at_all = np.flatnonzero(line_ends)
         if quoted:
+            simple = simple and _in_place(bytes_, np.flatnonzero(chunk == quote) + start, parity, delimiter)
             inside = (np.cumsum(chunk == quote, dtype=np.uint8) + np.uint8(parity)) & 1  # wraps at 256, which keeps the parity
             parity = int(inside[-1])
             outside = inside == 0
@@ -113,12 +120,21 @@ def scan(data: bytes, dialect: Dialect) -> Scan:
     if not len(end) or end[-1] != len(data) - 1:  # the last record has no line end
         end, delimiters, line = np.append(end, len(data)), np.append(delimiters, seen), np.append(line, lines + 1)
     starts = np.append(-1, end[:-1]) + 1
-    return Scan(end, np.diff(delimiters, prepend=0) + 1, np.append(0, line[:-1]) + 1, starts == end, parity == 0)
+    simple = simple and parity == 0 and lines + (data[-1:] != b"\n") == len(end)
+    return Scan(end, np.diff(delimiters, prepend=0) + 1, np.append(0, line[:-1]) + 1, starts == end, parity == 0, simple)
 
 
-def read_delimited(raw: bytes, path: str) -> Text:
-    """Read a whole delimited file as text. Raises SourceError TW023 to TW029, TW035, TW037."""
-    data, dialect = text_of(raw, path)
+def _in_place(bytes_: NDArray[np.uint8], at: NDArray[np.int64], parity: int, delimiter: int) -> bool:
+    """Whether quotes (at these places) that open stand after a delimiter, a line end or a quote, and those that close before one."""
+    opens = (np.arange(len(at)) + parity) % 2 == 0
+    beside = np.where(opens, at - 1, at + 1)
+    ends = (beside < 0) | (beside >= len(bytes_))
+    byte = bytes_[np.where(ends, at, beside)]
+    return bool((ends | (byte == delimiter) | (byte == 10) | (byte == bytes_[at])).all())
+
+
+def read_delimited(data: bytes, dialect: Dialect, path: str) -> Text:
+    """Find the records of a delimited text, and how to read its columns. Raises SourceError TW024, TW025, TW028, TW029, TW037."""
     found = scan(data, dialect)
     notes: list[str] = []
     tidy = data
@@ -130,15 +146,20 @@ def read_delimited(raw: bytes, path: str) -> Text:
         notes += [f"{inner} empty lines were skipped"] if inner else []
     widths = found.widths[~found.blank]
     regular = found.closed and bool((widths == widths[0]).all())
-    frame = _by_polars(tidy, dialect, int(widths[0]), len(widths)) if regular else None
+    width, rows = int(widths[0]), len(widths) - dialect.header
     first = next(csv_records(tidy, dialect))[0]
-    irregular = frame is None or (dialect.header and len(first) != frame.width)
-    if frame is None or irregular:
-        first, frame = _by_csv(data, dialect, path, found)
+    whole = None  # all cells, where they have to be read at once
+    lazy = regular and found.simple and len(first) == width and _MARK not in tidy  # Polars takes a mark away and may see an empty line
+    if regular and not lazy:
+        body = tidy[_header_end(tidy, dialect) :] if dialect.header else tidy
+        whole = _by_polars(body, dialect, [str(at) for at in range(width)], width, rows)
+    irregular = not lazy and (whole is None or (dialect.header and len(first) != width))
+    if irregular:
+        first, whole = _by_csv(data, dialect, path, found)
+        width, rows = whole.width, whole.height
         notes.append("the quoting is irregular: read cell by cell")
-    names = _names(first, f"{path}:{1 + dialect.skipped}", notes) if dialect.header else [f"column_{at + 1}" for at in range(frame.width)]
-    frame.columns = names
-    if not frame.height:
+    names = _names(first, f"{path}:{1 + dialect.skipped}", notes) if dialect.header else [f"column_{at + 1}" for at in range(width)]
+    if not rows:
         raise SourceError(
             "TW024",
             "the file has a header and no rows",
@@ -152,7 +173,12 @@ def read_delimited(raw: bytes, path: str) -> Text:
         "first_line": 1 + dialect.skipped + dialect.header, "irregular": irregular,
         "straight": not empty and not irregular and bool((np.diff(found.lines) == 1).all()),
     }  # fmt: skip
-    return Text(frame, dialect, tuple(_told(dialect) + notes), details)
+    if whole is None:
+        scanned = _scanned(tidy, dialect, names, rows)
+    else:
+        whole.columns = names
+        scanned = in_memory(whole)
+    return Text(scanned, dialect, tuple(_told(dialect) + notes), details)
 
 
 def _told(dialect: Dialect) -> list[str]:
@@ -168,24 +194,43 @@ def _told(dialect: Dialect) -> list[str]:
     return notes
 
 
-def _by_polars(data: bytes, dialect: Dialect, width: int, records: int) -> pl.DataFrame | None:
-    """The fast road; None when Polars sees another structure than the scan did."""
+def _scanned(data: bytes, dialect: Dialect, names: list[str], rows: int) -> Scanned:
+    """The columns of a text that `scan` calls simple: each reading is a pass over it in which only the cells of some columns are made."""
     import polars as pl
 
-    rows = records - dialect.header
-    start = 0
-    if dialect.header:
-        start = int(scan(data[: 1 << 20], dialect).ends[0]) + 1
-        if start > 1 << 20:  # a header of more than 1 MiB
-            start = int(scan(data, dialect).ends[0]) + 1
+    places = {name: str(at) for at, name in enumerate(names)}
+
+    def read(wanted: Sequence[str]) -> pl.DataFrame:
+        frame = _by_polars(data, dialect, [places[name] for name in wanted], len(names), rows, skip=int(dialect.header))
+        assert frame is not None  # a line is a record for both, and all have the same number of fields
+        frame.columns = list(wanted)
+        return frame
+
+    return Scanned(dict.fromkeys(names, pl.String()), rows, read, batch_of(len(names), rows, readings=_READINGS))
+
+
+def _header_end(data: bytes, dialect: Dialect) -> int:
+    """Where the second record begins."""
+    start = int(scan(data[: 1 << 20], dialect).ends[0]) + 1
+    return start if start <= 1 << 20 else int(scan(data, dialect).ends[0]) + 1  # a header of more than 1 MiB
+
+
+def _by_polars(data: bytes, dialect: Dialect, wanted: list[str], width: int, rows: int, *, skip: int = 0) -> pl.DataFrame | None:
+    """Some columns (by number, as text) of a text without empty lines, after `skip` lines.
+
+    Gives None when Polars sees another structure than the scan did.
+    """
+    import polars as pl
+
     schema = {f"{at}": pl.String for at in range(width)}
     if not rows:
-        return pl.DataFrame(schema=schema)
+        return pl.DataFrame(schema=schema).select(wanted)
     try:
-        frame = pl.read_csv(
-            io.BytesIO(memoryview(data)[start:]), has_header=False, schema=schema, separator=dialect.delimiter, quote_char=dialect.quote,
-            encoding="utf8", truncate_ragged_lines=False,
-        ).rechunk()  # fmt: skip
+        text = pl.scan_csv(
+            data, has_header=False, skip_lines=skip, schema=schema, separator=dialect.delimiter, quote_char=dialect.quote, encoding="utf8",
+            truncate_ragged_lines=False,
+        )  # fmt: skip
+        frame = text.select(wanted).collect()
     except pl.exceptions.PolarsError:
         return None
     return frame if frame.height == rows else None

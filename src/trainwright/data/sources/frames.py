@@ -1,13 +1,12 @@
-"""Tables in memory, and Parquet files, as a Polars frame with their own types.
+"""Tables in memory as a Polars frame, with their own types.
 
-Takes    a Polars, pandas or Arrow frame, any object with the Arrow stream interface, a list of dicts, a dict of columns; or Parquet files.
+Takes    a Polars, pandas or Arrow frame, any object with the Arrow stream interface, a list of dicts, a dict of columns.
 Gives    a Polars frame. Neither pandas nor pyarrow is needed to read theirs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -110,43 +109,3 @@ def _from_dicts(rows: Sequence[Any]) -> pl.DataFrame:
             )
     names = dict.fromkeys(name for row in rows for name in row)
     return pl.DataFrame([_series(str(name), [row.get(name) for row in rows]) for name in names])
-
-
-def read_parquet(paths: Sequence[Path], path: str) -> pl.DataFrame:
-    """One table from Parquet files of one schema, in the order given. Raises SourceError TW030 for a broken file, TW038 when schemas differ."""
-    import polars as pl
-
-    frames: list[pl.DataFrame] = []
-    for file in paths:
-        with file.open("rb") as opened:
-            head = opened.read(4)
-        if head != b"PAR1":
-            raise SourceError(
-                "TW030",
-                "this is not a Parquet file",
-                where=str(file),
-                why="its first bytes are not PAR1",
-                fix="give the file its right ending: a CSV file may have any other name",
-            )
-        try:
-            frames.append(pl.read_parquet(file, hive_partitioning=False))
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise SourceError(
-                "TW030", "the Parquet file is broken", where=str(file), why="its index or a part of it cannot be read", fix="copy or write it again"
-            ) from error
-    for file, frame in zip(paths, frames, strict=True):
-        if frame.columns != frames[0].columns:
-            differing = sorted(set(frame.columns) ^ set(frames[0].columns)) or ["their order"]
-            raise SourceError(
-                "TW038",
-                f"the files do not have the same columns: {', '.join(differing[:5])}",
-                where=f"{file}, and {paths[0].name}",
-                why="they are to be one table",
-                fix="give them one schema",
-            )
-    try:
-        return pl.concat(frames, how="vertical_relaxed") if len(frames) > 1 else frames[0]
-    except pl.exceptions.PolarsError as error:
-        raise SourceError(
-            "TW038", "a column has different types in the files", where=path, why="they are to be one table", fix="give them one schema"
-        ) from error

@@ -8,6 +8,7 @@ Source   the byte-order marks of the Unicode Standard, section 23.8; RFC 4180 fo
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -34,6 +35,7 @@ MAGIC: Final[tuple[tuple[bytes, str], ...]] = (
 DELIMITERS: Final = (",", "\t", ";", "|", ":", " ")
 SINGLE: Final = "\x1f"  # stands for "no delimiter": the file has one column
 _SAMPLE: Final = 1 << 16
+_PIECE: Final = 1 << 22
 _PLAIN: Final = ColumnSchema(name="", kind="number")
 _COMMA: Final = ColumnSchema(name="", kind="number", decimal=",")
 
@@ -92,13 +94,27 @@ def to_utf8(data: bytes, path: str) -> tuple[bytes, str, bool]:
     _no_nul(data, path)
     if data.isascii():
         return _lines(data), "utf-8", False
-    for encoding in ("utf-8", "cp1252", "latin-1"):
+    if _is_utf8(data):
+        return _lines(data), "utf-8", False
+    for encoding in ("cp1252", "latin-1"):
         try:
             text = data.decode(encoding)
         except UnicodeDecodeError:
             continue
-        return _lines(data if encoding == "utf-8" else text.encode()), encoding, False
+        return _lines(text.encode()), encoding, False
     raise AssertionError("latin-1 decodes anything")
+
+
+def _is_utf8(data: bytes) -> bool:
+    """Whether all of it is UTF-8; found out piece by piece, since the whole text as `str` would be up to four times as large."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for start in range(0, len(data), _PIECE):
+            decoder.decode(data[start : start + _PIECE])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _decoded(data: bytes, encoding: str, path: str) -> str:
