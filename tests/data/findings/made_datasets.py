@@ -53,7 +53,7 @@ def made(
         classes=classes,
         weight=None,
         group=group,
-        splits=Splits("sealed" if len(closed) else "nested", how, opened, closed, ()),
+        splits=Splits("sealed" if len(closed) else "nested", how, opened, closed, (), given=how.startswith("given")),
         findings=(),
         dropped={},
         digest="0",
