@@ -7,6 +7,7 @@ STAMP := .venv/.installed
 
 demo: .venv/.installed-tables
 	$(BIN)/trainwright demo
+	@echo "The command is in $(BIN): source $(BIN)/activate"
 
 test: $(STAMP)
 	$(BIN)/python -m pytest

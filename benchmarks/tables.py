@@ -3,8 +3,8 @@
 Same training rows, same test rows, same columns, same metric, three seeds. Run: `python benchmarks/tables.py [--seconds 60] [--seeds 3]`.
 A stopped run goes on where it ended. The peers read the columns as pandas categoricals, as both document.
 
-A score is normalised per table and seed: 0 for the dummy (and for what is worse than it), 1 for the best of the three. `level` means that the 95 % interval of
-the paired difference (2,000 bootstrap draws of test units, all seeds) does not lie below zero.
+A score is normalised per table and seed: 0 for the dummy (and for what is worse than it), 1 for the best of the three. `level`
+means that the 95 % interval of the paired difference (bootstrap draws of test units, all seeds) does not lie below zero.
 """
 
 from __future__ import annotations

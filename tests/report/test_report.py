@@ -274,7 +274,7 @@ def test_next_commands_ask_for_the_same_again(tmp_path: Path) -> None:
     text = Page(write_report(folder).read_text(encoding="utf-8")).text
     assert "trainwright train 'data/my adult.csv' --target income --positive '>50K' --split group:id --time 300" in text
     assert "trainwright check 'data/my adult.csv' --target income --positive '>50K' --split group:id --drop x" in text
-    assert f"trainwright predict '{folder}' rows.csv -o predictions.csv" in text
+    assert f"trainwright predict '{folder}' 'data/my adult.csv' -o predictions.csv" in text
 
 
 def test_a_model_that_looks_at_nothing_is_said_to(tmp_path: Path) -> None:

@@ -250,7 +250,8 @@ def run_name(folder: Path) -> str:
 def what_next(records: Records) -> tuple[Next, ...]:
     """Commands that follow from what was found, the most useful first."""
     run = run_name(records.folder)
-    predict = Next("Predict new rows with it.", f"trainwright predict {run} rows.csv -o predictions.csv")
+    source = shlex.quote(str(records.asked.get("source") or "rows.csv"))  # a file that is there, so that the command runs as it stands
+    predict = Next("Predict rows with it: put your new file in the place of this one.", f"trainwright predict {run} {source} -o predictions.csv")
     out = [predict]
     first = next((f for f in ordered_findings(records) if f.get("fix")), None)
     if first and (command := again(records, verb="check")):
