@@ -18,7 +18,7 @@ from trainwright.data import store
 from trainwright.data.read import read_dataset
 from trainwright.engine.calls import write_frames
 from trainwright.engine.interface import Engine, open_engine
-from trainwright.errors import FindingStop, Interrupted, RequestError, SourceError
+from trainwright.errors import FindingStop, Interrupted, MachineError, RequestError, SourceError
 from trainwright.plan.model import Plan
 from trainwright.plan.read import dump_plan
 from trainwright.record import files
@@ -53,7 +53,7 @@ def train(
         progress.stage("reading", asked.source or "a frame")
         dataset = read_dataset(asked, rows, log)  # a blocking finding stops here: nothing trains on bad data
         progress.dataset(dataset)
-        stages.still_time(timer, dataset)
+        stages.still_time(timer, dataset, log)
         plan = stages.resolve_plan(asked, dataset, log)  # nothing is left on "auto"
         progress.plan(plan, log.folder)
         outcomes = stages.search_candidates(plan, dataset, log, engine, timer, progress, replay)  # test rows still sealed
@@ -83,9 +83,9 @@ def _workers(asked: Plan) -> Iterator[Engine]:
 def _run(asked: Plan, folder: Path | None) -> Iterator[Log]:
     """A new run folder, or an earlier one to go on with, locked. A request that comes to nothing leaves none behind."""
     folder, new = (folder, False) if folder is not None else (repeat.new_folder(asked), True)
+    if new:  # before the log is there: whoever finds a log finds what was asked
+        files.write_text(folder / "asked.yaml", dump_plan(asked, full=False))
     with Log(folder) as log:
-        if new:
-            files.write_text(folder / "asked.yaml", dump_plan(asked, full=False))
         log.append("session", resumed=not new)
         try:
             yield log
@@ -100,9 +100,10 @@ def _run(asked: Plan, folder: Path | None) -> Iterator[Log]:
                 "TW098", "stopped", where=str(folder), fix=f"what was done is kept: `trainwright train --resume {folder}` goes on"
             ) from None
         except Exception as error:
-            with (folder / "error.log").open("w", encoding="utf-8") as frames:
-                write_frames(error, frames)
-            log.append("stopped", reason=type(error).__name__, code=getattr(error, "code", None))
+            with contextlib.suppress(OSError, MachineError):  # on a full disk the first error is the one to tell
+                with (folder / "error.log").open("w", encoding="utf-8") as frames:
+                    write_frames(error, frames)
+                log.append("stopped", reason=type(error).__name__, code=getattr(error, "code", None))
             raise
 
 
@@ -120,6 +121,9 @@ def resume(folder: str | Path, *, started: float | None = None, progress: Progre
         with Log(run.folder):
             stages.tidy(run.plan, run.folder)  # a kill may have come between the last event and this
         return run
+    if run.asked.source is None and all(event.kind != "dataset" for event in run.events):
+        fix = "give the frame to `train` again"
+        raise RequestError("TW006", "this run was stopped before its rows were kept", where=str(run.folder), why="they came from a frame", fix=fix)
     return train(run.asked, folder=run.folder, started=started, progress=progress, replay=repeat.replay_of(run.events))
 
 

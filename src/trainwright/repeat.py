@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trainwright.data import store
-from trainwright.data.read import describe, look_at
+from trainwright.data.read import look_at
 from trainwright.errors import SourceError
 from trainwright.learners import added_packages
 from trainwright.plan.model import Plan
@@ -69,17 +69,23 @@ def _versions(text: str) -> list[tuple[str, str]]:
 
 
 def what_happened(run: Run) -> dict[str, Any]:
-    """Which candidates finished in a run, and which one shipped."""
+    """Which candidates finished in a run, which one shipped, which baselines became bundles; and the digest of its rows."""
     events = run.events
     statuses = {str(event.what["number"]): event.what["status"] for event in events if event.kind == "candidate ended"}
-    return {"statuses": statuses, "shipped": next(event.what["number"] for event in reversed(events) if event.kind == "shipped")}
+    return {
+        "statuses": statuses,
+        "shipped": next(event.what["number"] for event in reversed(events) if event.kind == "shipped"),
+        "baselines": sorted({event.what["number"] for event in events if event.kind == "baseline shipped"}),
+        "dataset": next(event.what["digest"] for event in events if event.kind == "dataset"),
+    }
 
 
 def replay_of(events: list[Event]) -> Replay | None:
     """What is to happen again: as an interrupted repetition has written down, else nothing."""
     for event in events:
         if event.kind == "repeats":
-            return Replay(statuses={int(number): status for number, status in event.what["statuses"].items()}, shipped=event.what["shipped"])
+            statuses = {int(number): status for number, status in event.what["statuses"].items()}
+            return Replay(statuses=statuses, shipped=event.what["shipped"], baselines=tuple(event.what["baselines"]))
     return None
 
 
@@ -88,30 +94,25 @@ def begin_again(run: Run, out: Path) -> Path:
 
     Raises SourceError (TW087) when the rows were not kept and the source is gone or has changed since.
     """
+    happened, kept = what_happened(run), run.folder / "data"
+    if kept.exists():
+        dataset = store.load(kept, check=True)
+    elif run.asked.source is not None and Path(run.asked.source).exists():
+        dataset = look_at(run.asked, None)
+    else:
+        raise SourceError(
+            "TW087", "the rows of this run are gone", where=str(run.folder), why="they were not kept with it", fix="put the source back where it was"
+        )
+    if store.digest_of(dataset) != happened["dataset"]:
+        raise SourceError(
+            "TW087", "the rows are not those of the run", where=str(run.folder), why="their digest differs", fix="put the same file back"
+        )
     folder = new_folder(run.asked.model_copy(update={"out": out}))
+    files.write_text(folder / "asked.yaml", dump_plan(run.plan, full=True))
     with Log(folder) as log:
-        files.write_text(folder / "asked.yaml", dump_plan(run.plan, full=True))
         log.append("session", resumed=False)
-        log.append("repeats", run=run.folder.name, **what_happened(run))
-        recorded_event = next(event for event in run.events if event.kind == "dataset")
-        if (run.folder / "data").exists():
-            dataset = store.load(run.folder / "data", check=True)
-            files.write(folder / "dataset.json", (run.folder / "dataset.json").read_bytes())
-        else:
-            if run.asked.source is None or not Path(run.asked.source).exists():
-                raise SourceError(
-                    "TW087",
-                    "the rows of this run are gone",
-                    where=str(run.folder),
-                    why="they were not kept with it",
-                    fix="put the source back where it was",
-                )
-            dataset = look_at(run.asked, None)
-            files.write_json(folder / "dataset.json", describe(dataset))
+        log.append("repeats", run=run.folder.name, **happened)
+        files.write_json(folder / "dataset.json", files.read_json(run.folder / "dataset.json"))
         store.keep(dataset, folder, out / ".data")
-        if store.digest_of(dataset) != recorded_event.what["digest"]:
-            raise SourceError(
-                "TW087", "the rows are not those of the run", where=str(run.folder), why="their digest differs", fix="put the same file back"
-            )
-        log.append("dataset", **recorded_event.what)
+        log.append("dataset", **next(event.what for event in run.events if event.kind == "dataset"))
     return folder

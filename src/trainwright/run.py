@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from trainwright import runtime
-from trainwright.errors import RequestError, nearest
+from trainwright.errors import CheckFailed, RequestError, nearest
 from trainwright.plan.model import Plan
 from trainwright.plan.read import read_plan
 from trainwright.record import files
+from trainwright.record.digests import digest_file
 from trainwright.record.log import NAME, Event, read_events
 
 SUMMARY = "summary.json"
@@ -80,6 +81,20 @@ class Run:
     @property
     def ended(self) -> bool:
         return any(event.kind == "ended" for event in self.events)
+
+    def check(self, model_digest: str) -> None:
+        """Raises CheckFailed (TW083) when the bundle or the evidence is not the one that the log names."""
+        measured = next((event.what for event in reversed(self.events) if event.kind == "measured"), None)
+        if measured is None:
+            return
+        evidence = self.folder / "evidence.json"
+        for name, same in (
+            ("bundle", measured["model_digest"] == model_digest),
+            (evidence.name, evidence.exists() and measured["digest"] == digest_file(evidence)),
+        ):
+            if not same:
+                where = str(self.folder / name)
+                raise CheckFailed("TW083", "this is not what the run's log says was measured", where=where, fix="restore it from a copy")
 
     def __repr__(self) -> str:
         if not self.ended:

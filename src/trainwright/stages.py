@@ -28,7 +28,7 @@ from trainwright.repeat import lock
 from trainwright.report.card import card_text
 from trainwright.run import SUMMARY, Run
 from trainwright.runtime.columns import Floats, take_all
-from trainwright.select.limits import Timer, keep_back
+from trainwright.select.limits import Timer, end_reserve, keep_back
 from trainwright.select.outcome import Outcome, choose, procedure, recorded
 from trainwright.select.resolve import resolve
 from trainwright.select.search import Replay, Search
@@ -47,7 +47,7 @@ PRELOAD = (
 """What the worker server imports once, so that a candidate starts in milliseconds."""
 
 SCHEMA_VERSION = 1
-ENOUGH_TO_END = 10.0  # seconds that a resumed run has at least, from starting the workers to the report
+ENOUGH_TO_END = 6.0  # seconds that a resumed run has at least, beside what comes after its search
 
 
 class Progress:
@@ -65,7 +65,11 @@ class Progress:
 
 
 def after_earlier_sessions(timer: Timer, log: Log) -> Timer:
-    """The timer of a resumed run: what earlier sessions used up counts against the limit, but enough to come to an end always remains."""
+    """The timer of a resumed run: what earlier sessions used up counts against the limit.
+
+    Enough to start the workers, to ship the slowest candidate so far and to write the report always remains, else a run that was
+    stopped near its end could never end.
+    """
     if timer.limit is None:
         return timer
     used, began, latest = 0.0, None, None
@@ -75,12 +79,16 @@ def after_earlier_sessions(timer: Timer, log: Log) -> Timer:
             began = event.at
         latest = event.at
     used += (latest - began) if began is not None and latest is not None else 0.0
-    return Timer(timer.started, max(timer.limit - max(0.0, used), min(timer.limit, ENOUGH_TO_END)), timer.clock)
+    if not log.events[:-1]:
+        return timer
+    slowest = max((outcome.fit_seconds or 0.0 for outcome in recorded(log).values()), default=0.0)
+    enough = ENOUGH_TO_END + end_reserve(timer.limit, slowest)
+    return Timer(timer.started, max(timer.limit - max(0.0, used), enough), timer.clock)
 
 
-def still_time(timer: Timer, dataset: Dataset) -> None:
+def still_time(timer: Timer, dataset: Dataset, log: Log) -> None:
     """Raises Infeasible (TW072) when reading has used up what a first model needs."""
-    if timer.limit is not None and timer.left() < keep_back(timer.limit) + 1.0:
+    if timer.limit is not None and timer.left() < keep_back(timer.limit) + 1.0 and log.last("searched") is None:
         raise Infeasible(
             "TW072",
             f"reading and checking {dataset.table.rows:,} rows took {timer.spent():.1f} s of {timer.limit:g} s",
@@ -121,7 +129,7 @@ def search_candidates(
     count = len(TASKS[plan.task].baselines)
     errands = {
         number: ship_job(plan, log.folder, number, baseline_folder(log.folder, number), iterations=None)
-        for number in range(count)
+        for number in (range(count) if replay is None else replay.baselines)
         if log.last("baseline shipped", number=number) is None
     }
 
@@ -155,7 +163,7 @@ def place_bundle(shipped: dict[str, Any], log: Log) -> runtime.Bundle:
         beside = log.folder / ".bundle.part"
         shutil.rmtree(beside, ignore_errors=True)
         with files.machine_errors(place, doing="place the bundle"):
-            shutil.copytree(log.folder / shipped["folder"], beside)
+            shutil.copytree(log.folder / shipped["folder"], beside, copy_function=store.link)
             files.replace_folder(beside, place)
     bundle = runtime.load(place)
     if bundle.model_digest != shipped["model_digest"]:

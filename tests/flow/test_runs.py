@@ -18,7 +18,7 @@ import pytest
 from sklearn.metrics import log_loss, mean_squared_error, roc_auc_score
 
 import trainwright
-from trainwright.record.log import read_events
+from trainwright.record.log import Log, read_events
 
 pytestmark = pytest.mark.slow
 
@@ -208,8 +208,6 @@ def test_an_interrupt_ends_with_130_and_the_run_can_go_on(tables: Path, tmp_path
 
 
 def test_a_second_process_on_the_same_run_is_refused(runs: dict[str, dict[str, Any]], tables: Path, tmp_path: Path) -> None:
-    from trainwright.record.log import Log
-
     command = [
         sys.executable,
         "-m",
@@ -299,6 +297,34 @@ def test_verify_finds_every_changed_byte(runs: dict[str, dict[str, Any]], tmp_pa
         (copy / name).write_bytes(data)
         refused = cli("verify", copy, exit_code=5)
         assert refused["code"].startswith(("TW05", "TW08")), name
+
+
+def test_verify_of_a_run_ties_bundle_and_evidence_to_its_log(runs: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(runs["binary"]["run"], copy)
+    shutil.rmtree(copy / "bundle")
+    shutil.copytree(runs["multiclass"]["bundle"], copy / "bundle")  # sound, but another one
+    assert cli("verify", copy, exit_code=5)["code"] == "TW083"
+    other = tmp_path / "other"
+    shutil.copytree(runs["binary"]["run"], other)
+    evidence = other / "evidence.json"
+    evidence.write_text(evidence.read_text().replace("0.7", "0.9", 1))
+    assert cli("verify", other, exit_code=5)["code"] == "TW083"
+
+
+def test_resume_stands_alone(runs: dict[str, dict[str, Any]]) -> None:
+    refused = cli("train", "--resume", runs["binary"]["run"], "--time", "5m", exit_code=2)
+    assert (refused["code"], "--time" in refused["what"]) == ("TW009", True)
+
+
+def test_a_run_stopped_near_its_end_can_still_end(tables: Path, tmp_path: Path) -> None:
+    kill_when(start("train", tables / "fair.csv", "--target", "affair", "--time", "300s", "--out", tmp_path), tmp_path, "baseline shipped")
+    (run,) = (path.parent for path in tmp_path.glob("*/events.jsonl"))
+    with Log(run, clock=lambda: time.time() + 299) as log:  # as if it had gone on for nearly all of its time
+        log.append("stopped", reason="a test", code=None)
+    resumed = cli("train", "--resume", run)
+    assert resumed["seconds"] < 60
+    assert resumed["baseline"]["value"] is not None
 
 
 def test_predict_keeps_the_order_of_the_file_and_names_what_is_wrong(runs: dict[str, dict[str, Any]], tables: Path, tmp_path: Path) -> None:

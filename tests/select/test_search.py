@@ -87,7 +87,7 @@ def test_when_time_runs_out_the_rest_is_not_started_and_says_why(dataset: Datase
 def test_a_repeated_search_starts_what_finished_and_nothing_else(dataset: Dataset, tmp_path: Path) -> None:
     plan = planned(dataset, time=30)
     first, _ = searched(plan, dataset, tmp_path / "first", step=2.5)
-    replay = Replay(statuses={outcome.number: outcome.status for outcome in first}, shipped=0)
+    replay = Replay(statuses={outcome.number: outcome.status for outcome in first}, shipped=0, baselines=(0, 1))
     again, told = searched(plan, dataset, tmp_path / "again", step=50.0, replay=replay)
     assert told.started == [outcome.number for outcome in first if outcome.status == "done"]
     for before, now in zip(first, again, strict=True):

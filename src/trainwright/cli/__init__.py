@@ -7,17 +7,30 @@ Results go to standard output, everything else to standard error. Exit codes: 0 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 import traceback
 from pathlib import Path
 
+from trainwright.cli import show
 from trainwright.errors import Interrupted, MachineError, RequestError, TrainwrightError, need
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; give the exit code. Nothing escapes as a traceback."""
-    words = sys.argv[1:] if arguments is None else arguments
+    if arguments is not None:  # called inside another program: its limit of time begins here
+        show.called()
+    try:
+        code = _main(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit):  # the reader of our output went away, as in `| head`; click ends the process for it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter would complain when it flushes
+        return 0
+    return code
+
+
+def _main(words: list[str]) -> int:
     try:
         need("click", extra="tables", to="use the command line")
         from trainwright.cli.app import run
@@ -27,9 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
         return fail(error, as_json="--json" in words)
     except KeyboardInterrupt:
         return fail(Interrupted("TW098", "stopped", fix="nothing was lost: ask again"), as_json="--json" in words)
-    except BrokenPipeError:  # the reader of our output went away, as in `| head`
-        sys.stderr.close()
-        return 0
+    except BrokenPipeError:
+        raise
     except OSError as error:
         reason = (error.strerror or "the operating system refused").lower()
         return fail(
@@ -46,9 +58,7 @@ def fail(error: TrainwrightError, *, as_json: bool) -> int:
     if as_json:
         sys.stdout.write(json.dumps({"schema_version": 1, **error.as_dict()}, ensure_ascii=False) + "\n")
     else:
-        from trainwright.cli.show import error_text
-
-        say(error_text(error))
+        say(show.error_text(error))
     return error.exit_code
 
 

@@ -20,6 +20,7 @@ def command(run: str | None, out: Path | None, as_json: bool) -> int:
     from trainwright.run import Run, latest_run
 
     found = Run(run) if run else latest_run(Path("runs"))
+    assert found.summary  # raises when the run did not end
     changed = repeat.what_changed(found)
     for line in changed:
         click.echo(f"changed since: {line}", err=True)

@@ -10,9 +10,19 @@ from typing import Any
 
 from trainwright.errors import TrainwrightError
 
+_called: float | None = None  # when `main` was called with arguments of its own, inside a longer process
+
+
+def called() -> None:
+    """Remember that the command began now, not with its process."""
+    global _called
+    _called = time.monotonic()
+
 
 def started() -> float:
     """When this process started, on `time.monotonic`'s clock: limits count from there, imports and all."""
+    if _called is not None:
+        return _called
     try:
         with open("/proc/self/stat", "rb") as file:  # noqa: PTH123 - a kernel file
             ticks = int(file.read().rpartition(b")")[2].split()[19])

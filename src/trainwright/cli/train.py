@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from trainwright.cli import flags, show
+from trainwright.errors import RequestError
 
 
 @click.command()
@@ -24,6 +25,12 @@ def command(asked: dict[str, Any], source: str | None, resume: str | None, as_js
 
     started = show.started()
     plan = None
+    if resume is not None and (source is not None or asked):
+        given = ", ".join(["SOURCE"] * (source is not None) + [f"--{name}" for name in asked])
+        why = "a run goes on as it was asked for; what is given now would be ignored"
+        raise RequestError(
+            "TW009", f"--resume stands alone, but there is {given} as well", where="--resume", why=why, fix="leave it out, or train anew"
+        )
     if resume is None:
         plan, _ = api.asked_of(source, asked)
         if plan.target is None and plan.source is not None and sys.stdin.isatty() and not as_json:

@@ -16,19 +16,22 @@ from trainwright.errors import BundleError, CheckFailed
 def command(bundle: str, as_json: bool) -> int:
     """Check every digest of a bundle; of a run, its event log as well."""
     from trainwright.bundle.audit import verify
-    from trainwright.record.log import NAME, read_events
+    from trainwright.record.log import NAME
+    from trainwright.run import Run
 
     path = Path(bundle)
-    events = None
+    run, events = None, None
     if (path / NAME).exists():
-        events = len(read_events(path / NAME)[0])
-        path = path / "bundle"
+        run, path = Run(path), path / "bundle"
+        events = len(run.events)
     try:
         checked = verify(path)
     except BundleError as error:
         if not path.exists():
             raise
         raise CheckFailed(**error.as_dict()) from error  # asked whether it is sound, the answer is no
+    if run is not None:
+        run.check(checked["model_digest"])
     if as_json:
         show.emit({"schema_version": 1, "ok": True, "events": events, **checked})
     else:

@@ -13,7 +13,7 @@ from trainwright.data.dataset import Dataset, Finding, Role, Splits, Table
 from trainwright.data.findings import find
 from trainwright.data.prepare import prepare
 from trainwright.data.sources import read_table
-from trainwright.errors import FindingStop, RequestError
+from trainwright.errors import FindingStop, RequestError, SourceError
 from trainwright.plan.command import command_of
 from trainwright.plan.model import Plan
 from trainwright.record import files
@@ -30,6 +30,11 @@ def read_dataset(asked: Plan, rows: object | None, log: Log) -> Dataset:
         dataset = store.load(log.folder / "data")
     else:
         dataset = look_at(asked, rows)
+        repeated = log.last("repeats")
+        if repeated is not None and repeated.what["dataset"] != dataset.digest:
+            raise SourceError(
+                "TW087", "the rows are not those of the run", where=str(asked.source), why="their digest differs", fix="put the same file back"
+            )
         files.write_json(log.folder / "dataset.json", describe(dataset))
         store.keep(dataset, log.folder, log.folder.parent / ".data")
         codes = sorted(finding.code for finding in dataset.findings)
@@ -94,19 +99,15 @@ def stop_at_findings(findings: tuple[Finding, ...], asked: Plan) -> None:
     more = "".join(f"; {finding.code}: {finding.what} ({finding.where})" for finding in blocking[1:])
     columns = tuple(dict.fromkeys(column for finding in blocking for column in finding.columns if column != asked.target))
     dropped = asked.model_copy(update={"drop": (*asked.drop, *columns)}) if columns else None
-    ways = [f"drop what leaks: {command_of(_set(dropped, 'drop'))}" if dropped else first.fix]
     codes = tuple((code, "WHY IT IS ALL RIGHT") for code in Counter(finding.code for finding in blocking))
     if any(choice.settings is not None for choice in asked.learners):  # which no command line can say
         lines = ", ".join(f"{{code: {code}, because: {because}}}" for code, because in codes)
+        ways = [f"drop what leaks: write into the plan file: drop: [{', '.join(dropped.drop)}]" if dropped else first.fix]
         ways.append(f"or, where it is all right, write into the plan file: allow: [{lines}]")
     else:
+        ways = [f"drop what leaks: {command_of(dropped)}" if dropped else first.fix]
         ways.append(f"or, where it is all right: {command_of(asked, allow=codes)}")
     raise FindingStop(first.code, first.what + more, where=first.where, why=first.why, fix="\n        ".join(ways))
-
-
-def _set(plan: Plan, field: str) -> Plan:
-    """The plan with `field` counted as asked for, so that the command names it."""
-    return Plan.model_validate(plan.model_dump(exclude_unset=True) | {field: getattr(plan, field)})
 
 
 def describe(dataset: Dataset) -> dict[str, Any]:

@@ -36,6 +36,7 @@ class Replay:
 
     statuses: dict[int, Status]  # of each candidate
     shipped: int  # the candidate that shipped
+    baselines: tuple[int, ...]  # those that became bundles, and so are compared with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,17 +99,20 @@ class Search:
         """End what runs when the search is over. As long as nothing else can ship, baselines and their bundles go on to the run's own end."""
         if left > 0:
             return
-        best = self._best(outcomes)
-        over = self.timer.left() < keep_back(self.plan.time) / 2 or (best is not None and not best.baseline)
         needed = {_name(number) for number in range(self.baselines)} | {job.name for job in self.errands.values()}
-        for name in sorted(running if over else running - needed):
+        for name in sorted(running if self._over(outcomes) else running - needed):
             self.engine.end(name)
+
+    def _over(self, outcomes: dict[int, Outcome]) -> bool:
+        """Whether baselines have to end as well: something better can ship, or the run itself is about to end."""
+        best = self._best(outcomes)
+        return self.timer.left() < keep_back(self.plan.time) / 2 or (best is not None and not best.baseline)
 
     def _next_job(self, queue: list[int], errands: dict[int, Job], outcomes: dict[int, Outcome], forecast: Forecast) -> Job | None:
         """What to start now: an errand whose candidate is done, else the first candidate in order that fits what is left."""
         for number in [number for number in errands if number in outcomes]:
             job = errands.pop(number)
-            if outcomes[number].status == "done" and self._search_left(outcomes, forecast) > 0:
+            if outcomes[number].status == "done" and (self._search_left(outcomes, forecast) > 0 or not self._over(outcomes)):
                 return job
         for number in list(queue):
             if self.replay is not None:
