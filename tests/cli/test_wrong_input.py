@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -120,3 +122,24 @@ def test_each_verb_says_the_same_as_the_list_of_verbs(capsys: pytest.CaptureFixt
     for verb in VERBS:
         assert main([verb, "--help"]) == 0
         assert "Usage: trainwright" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["schema", "--json"], ["report", "nowhere", "--json"]])
+def test_a_reader_that_goes_away_is_no_failure(words: list[str]) -> None:
+    reader = subprocess.Popen([sys.executable, "-c", "pass"], stdin=subprocess.PIPE)
+    assert reader.stdin is not None
+    reader.wait()  # from now on, what is written breaks the pipe
+    done = subprocess.run([sys.executable, "-m", "trainwright", *words], stdout=reader.stdin, stderr=subprocess.PIPE, text=True, check=False)
+    reader.stdin.close()
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_another_end_of_the_process_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    from trainwright.cli import app
+
+    def ends(words: list[str]) -> int:
+        raise SystemExit(7)
+
+    monkeypatch.setattr(app, "run", ends)
+    with pytest.raises(SystemExit, match="7"):
+        main(["schema"])

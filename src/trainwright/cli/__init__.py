@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         code = _main(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
-    except (BrokenPipeError, SystemExit):  # the reader of our output went away, as in `| head`; click ends the process for it
+    except BrokenPipeError:  # the reader of our output went away, as in `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter would complain when it flushes
         return 0
     return code
@@ -40,7 +40,7 @@ def _main(words: list[str]) -> int:
         return fail(error, as_json="--json" in words)
     except KeyboardInterrupt:
         return fail(Interrupted("TW098", "stopped", fix="nothing was lost: ask again"), as_json="--json" in words)
-    except BrokenPipeError:
+    except BrokenPipeError:  # an OSError as well, but no failure: `main` ends quietly
         raise
     except OSError as error:
         reason = (error.strerror or "the operating system refused").lower()

@@ -55,7 +55,9 @@ def top() -> None:
 def run(words: list[str]) -> int:
     """Parse and run. Raises RequestError (TW007) for flags and arguments that do not exist."""
     try:
-        result: Any = top.main(args=list(words), prog_name="trainwright", standalone_mode=False)
+        # Not top.main: it would end the process itself when the reader of a pipe goes away, with an exit code of its own.
+        with top.make_context("trainwright", list(words)) as context:
+            result: Any = top.invoke(context)
     except click.exceptions.Exit as ended:
         return ended.exit_code
     except click.exceptions.Abort:

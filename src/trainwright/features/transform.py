@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from trainwright.features.feature import Feature
 from trainwright.runtime.columns import Coded, Columns, Floats, Matrix
-from trainwright.runtime.schema import ColumnSchema
 from trainwright.runtime.step import Step
 from trainwright.runtime.steps.stacking import stacked
 
@@ -96,7 +95,3 @@ def count(column: Coded, *, least: int = RARE) -> Counted:
 
 def words(columns: Columns, name: str) -> Coded:
     return cast(Coded, columns[name])
-
-
-def named(schemas: Sequence[ColumnSchema], *kinds: str) -> tuple[str, ...]:
-    return tuple(schema.name for schema in schemas if schema.kind in kinds)
