@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from trainwright._version import __version__
 
 if TYPE_CHECKING:
-    from trainwright.api import check, plan, reproduce, resume, train
+    from trainwright.api import algorithms, check, plan, reproduce, resume, train
     from trainwright.errors import TrainwrightError
     from trainwright.plan.model import Plan
     from trainwright.run import Run
@@ -29,6 +29,7 @@ _HOMES = {
     "Plan": "trainwright.plan.model",
     "Run": "trainwright.run",
     "TrainwrightError": "trainwright.errors",
+    "algorithms": "trainwright.api",
     "check": "trainwright.api",
     "load": "trainwright.runtime",
     "plan": "trainwright.api",
@@ -37,7 +38,7 @@ _HOMES = {
     "train": "trainwright.api",
 }
 
-__all__ = ["Bundle", "Plan", "Run", "TrainwrightError", "__version__", "check", "load", "plan", "reproduce", "resume", "train"]
+__all__ = ["Bundle", "Plan", "Run", "TrainwrightError", "__version__", "algorithms", "check", "load", "plan", "reproduce", "resume", "train"]
 
 
 def __getattr__(name: str) -> Any:

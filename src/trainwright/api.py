@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from trainwright.errors import RequestError, need
+from trainwright.errors import RequestError, nearest, need
 from trainwright.plan.model import Plan
 from trainwright.plan.read import PLAN_SUFFIXES, make_plan, read_plan
 from trainwright.run import Run
@@ -59,6 +59,30 @@ def plan(source: Any = None, /, **asked: Any) -> Plan:
 
     asked_plan, rows = asked_of(source, asked)
     return resolve(asked_plan, look_at(asked_plan, rows))
+
+
+def algorithms(learner: str | None = None, /, *, task: str | None = None, rows: int = 10_000, columns: int = 20) -> list[dict[str, Any]]:
+    """The learners that there are, as plain values: tasks, losses, limits, settings, interpretability, and the cost of a fit on `rows` × `columns`.
+
+    Raises RequestError: TW012 for a learner that does not exist, TW014 for a task that it cannot learn, TW002 for an unknown task.
+    """
+    from trainwright.learners import learner_class
+    from trainwright.learners.cards import describe, describe_all
+    from trainwright.select.resolve import check_task, full_name
+    from trainwright.tasks import TASKS
+
+    if task is not None and task not in TASKS:
+        near = nearest(task, TASKS)
+        raise RequestError(
+            "TW002", f"there is no task {task!r}", where="task", fix=f"did you mean {near!r}?" if near else f"there are: {', '.join(TASKS)}"
+        )
+    if learner is None:
+        return describe_all(task=task, rows=rows, columns=columns)
+    name = full_name(learner)
+    kind = learner_class(name)
+    if task is not None:
+        check_task(name, TASKS[task])
+    return [describe(name, kind, rows=rows, columns=columns, task=task)]
 
 
 def asked_of(source: Any, asked: dict[str, Any]) -> tuple[Plan, object | None]:

@@ -56,6 +56,17 @@ def test_the_catalogue_has_them_all():
     assert set(NAMES) >= {f"tabular/{n}" for n in ("dummy", "logistic", "linear", "tree", "random_forest", "extra_trees", "lightgbm")}
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_its_card_tells_what_people_want_to_know(name):
+    card = learners.learner_class(name).card
+    assert card.title
+    assert card.how
+    assert card.losses
+    assert card.limits
+    assert 0 < card.seconds(1000, 20, 2) <= card.seconds(100_000, 20, 2)
+    assert 0 < card.memory(1000, 20, 2) <= card.memory(100_000, 20, 2)
+
+
 @pytest.mark.parametrize(("name", "task"), PAIRS)
 def test_same_seed_same_bytes(name, task):
     first, again = fit(name, task, 5)[0], fit(name, task, 5)[0]

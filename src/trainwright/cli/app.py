@@ -19,6 +19,7 @@ VERBS = {
     "predict": "Predict each row of a file with a bundle.",
     "verify": "Check that a bundle or a run is what it says it is.",
     "reproduce": "Train again exactly as a run did, and compare.",
+    "algorithms": "List the learners: tasks, cost, limits, how far they can be read.",
     "schema": "Print the JSON Schema of a plan.",
     "doctor": "Show what this machine offers and what is missing.",
     "forget": "Erase the rows of a run; its digests stay.",

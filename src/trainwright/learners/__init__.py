@@ -53,7 +53,8 @@ def learner_class(name: str) -> type[Learner]:
         return cast("type[Learner]", import_module(own[name]).LEARNER)
     added = _added()
     if name not in added:
-        near = nearest(name, names())
+        ends = {known.rpartition("/")[2]: known for known in names()}
+        near = nearest(name, names()) or ends.get(nearest(name.rpartition("/")[2], ends) or "")
         raise RequestError(
             "TW012",
             f"there is no learner {name!r}",

@@ -62,6 +62,8 @@ class Card:
     reads: Reads
     explains: Literal["glass-box", "explainable", "opaque"]
     how: str  # in what form a person can read it: "one weight per feature"
+    losses: tuple[str, ...] = ()  # what its fit makes small, for each kind of task or setting: "log loss, for classes"
+    limits: tuple[str, ...] = ()  # what it does not do, or not beyond some size: "at most 2,048 leaves in a tree"
     extra: str = "tables"
     stops_early: bool = False  # asks for watch rows
     # Seconds and bytes of one fit, as a function of (rows, features, outputs): rough, to plan with; what was measured replaces it.

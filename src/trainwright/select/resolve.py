@@ -71,12 +71,17 @@ def _without_repeats(choices: list[LearnerChoice]) -> list[LearnerChoice]:
 
 def _check(choice: LearnerChoice, task: Task) -> None:
     make(choice.name, choice.settings or {})
-    card = learner_class(choice.name).card
+    check_task(choice.name, task)
+
+
+def check_task(learner: str, task: Task) -> None:
+    """Raises RequestError (TW014) when the learner cannot learn this task."""
+    card = learner_class(learner).card
     if task.name not in card.tasks:
         able = [name for name in names() if task.name in learner_class(name).card.tasks]
         raise RequestError(
             "TW014",
-            f"{choice.name} cannot learn a {task.name} task",
+            f"{learner} cannot learn a {task.name} task",
             where="learners",
             why=f"it learns {', '.join(card.tasks)}",
             fix=f"for {task.name} there are: {', '.join(able)}",

@@ -33,6 +33,8 @@ class ExtraTrees:
         reads="filled",
         explains="opaque",
         how="importances of the features",
+        losses=("Gini impurity, for classes", "squared error, for numbers"),
+        limits=("at most 2,048 leaves in a tree unless asked otherwise", "never beyond the targets that it saw"),
         seconds=lambda rows, features, outputs: 0.3 + 100 * 1e-8 * rows * np.sqrt(features) * np.log2(rows + 2),
         effort=lambda settings: settings.trees / 100 * (1.0 if settings.max_features == 0 else 1.5),
         memory=lambda rows, features, outputs: 4.0 * rows * features + 100 * 30.0 * rows * max(1, outputs) / 3,

@@ -58,6 +58,8 @@ class LightGBM:
         reads="coded",
         explains="opaque",
         how="importances and Shapley values of the features",
+        losses=("log loss, for classes", "squared error, for numbers"),
+        limits=("a seventh of the rows is watched to stop early, when the iterations are not given", "never far beyond the targets that it saw"),
         stops_early=True,
         seconds=lambda rows, features, outputs: 0.2 + 600 * max(1, outputs if outputs > 2 else 1) * (7e-4 + 4e-9 * rows * features),
         effort=lambda settings: min(settings.iterations, 30 / settings.learning_rate) / 600 * (settings.num_leaves / 31) ** 0.5,

@@ -38,6 +38,8 @@ class Linear:
         reads="scaled",
         explains="glass-box",
         how="one weight for each feature",
+        losses=("squared error, with an L2, L1 or elastic-net penalty",),
+        limits=("straight lines only: what bends or depends on two columns at once needs a column of its own",),
         seconds=lambda rows, features, outputs: 0.01 + 1e-9 * rows * features * min(rows, features),
         memory=lambda rows, features, outputs: 24.0 * rows * features + 8.0 * min(rows, features) ** 2,
     )

@@ -46,6 +46,8 @@ class Logistic:
         reads="scaled",
         explains="glass-box",
         how="one weight for each feature (and class)",
+        losses=("log loss, with an L2, L1 or elastic-net penalty",),
+        limits=("straight borders only: what bends or depends on two columns at once needs a column of its own",),
         seconds=lambda rows, features, outputs: _seconds(rows, features * (outputs if outputs > 2 else 1)),
         effort=lambda settings: {"l1": 15.0, "elasticnet": 40.0}.get(settings.penalty, 1.0),  # without a second derivative
         memory=lambda rows, features, outputs: 16.0 * rows * features + 80.0 * rows * outputs,

@@ -32,6 +32,8 @@ class Tree:
         reads="filled",
         explains="glass-box",
         how="a tree of questions",
+        losses=("Gini impurity, for classes", "squared error, for numbers"),
+        limits=("predicts steps, not slopes", "never beyond the targets that it saw"),
         seconds=lambda rows, features, outputs: 5e-3 + 2e-8 * rows * features * np.log2(rows + 2),
         memory=lambda rows, features, outputs: 8.0 * rows * features + 64.0 * rows,
     )
