@@ -78,12 +78,19 @@ class Finding:
     fix: str  # how to mend it, with the flag
     columns: tuple[str, ...] = ()
     figures: dict[str, Any] = field(default_factory=dict)  # what the report pictures; JSON
+    proposes: tuple[dict[str, Any], ...] = ()  # entries of a plan's `clean`, less their reason, that would mend it; taken by --accept CODE
 
     def as_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in ("code", "title", "blocking", "where", "what", "why", "fix")} | {
             "columns": list(self.columns),
             "figures": self.figures,
+            "proposes": list(self.proposes),
         }
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> Finding:
+        """The finding that `as_dict` gave. Records of runs before there were proposals have none."""
+        return cls(**{**value, "columns": tuple(value["columns"]), "proposes": tuple(value.get("proposes", ()))})
 
 
 @dataclass(frozen=True, slots=True, eq=False)

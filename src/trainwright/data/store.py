@@ -302,7 +302,7 @@ def _dataset(value: dict[str, Any], layout: Layout, folder: Path) -> Dataset:
         weight=weight,
         group=group,
         splits=_splits(value["splits"], _array(folder / "splits.npy")),
-        findings=tuple(Finding(**{**entry, "columns": tuple(entry["columns"])}) for entry in value["findings"]),
+        findings=tuple(Finding.from_dict(entry) for entry in value["findings"]),
         dropped=value["dropped"],
         digest=value["digest"],
     )

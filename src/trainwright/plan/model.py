@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from trainwright.runtime.schema import KINDS
+from trainwright.runtime.spelling import SPELLINGS, Spelling
 
 UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 BYTES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
@@ -54,6 +55,9 @@ def known_kind(value: str) -> str:
     return value
 
 
+RowNumber = Annotated[int, Field(ge=0)]
+Spellings = Annotated[tuple[Spelling, ...], BeforeValidator(as_list, json_schema_input_type=str | tuple[str, ...])]
+Population = str | dict[str, dict[str, float]] | tuple[dict[str, str | float], ...]  # a file; shares by column and level; cells with their share
 Names = Annotated[tuple[str, ...], BeforeValidator(as_list, json_schema_input_type=str | tuple[str, ...])]
 AskedKind = Annotated[str, AfterValidator(known_kind)]
 Seconds = Annotated[float, BeforeValidator(seconds), PlainSerializer(lambda s: f"{s:.12g}s", return_type=str, when_used="unless-none"), Field(gt=0)]
@@ -71,6 +75,101 @@ class Allow(Part):
 
     code: str = Field(pattern=r"^TW1\d\d$")
     because: str = Field(min_length=3)
+
+
+class Fixing(Part):
+    """One entry of the cleaning ledger: what is to be done to the data, and why. Entries are carried out in the order of the plan."""
+
+    do: str
+    because: str = Field(min_length=3, description="The reason, or the code of the finding that proposed it; kept in the record.")
+
+
+class ByRows(Fixing):
+    """A fix that names rows of one very file: with another file (tomorrow's export) these numbers would mean other rows."""
+
+    rows: tuple[RowNumber, ...] = Field(min_length=1, description="Row numbers, counted from 0.")
+    of: str = Field(pattern=r"^[0-9a-f]{64}$", description="The digest of the source whose rows are meant.")
+
+    @model_validator(mode="after")
+    def _each_once(self) -> ByRows:
+        if len(set(self.rows)) != len(self.rows):
+            raise ValueError("a row is named twice in one fix")
+        return self
+
+
+class DropDuplicates(Fixing):
+    """Rows that repeat an earlier row in every feature and the target are set aside, before the split is drawn."""
+
+    do: Literal["drop duplicates"]
+
+
+class DropRows(ByRows):
+    """These rows are not learned from. Sealed rows among them stay."""
+
+    do: Literal["drop rows"]
+
+
+class Relabel(ByRows):
+    """These rows are learned from with another target. Sealed rows among them keep theirs."""
+
+    do: Literal["relabel"]
+    to: tuple[str | float, ...] = Field(description="The target of each row, in the order of `rows`: a class, or a number.")
+
+    @model_validator(mode="after")
+    def _as_many(self) -> Relabel:
+        if len(self.to) != len(self.rows):
+            raise ValueError(f"there are {len(self.rows)} rows but {len(self.to)} new targets")
+        return self
+
+
+class Merge(Fixing):
+    """Words that mean the same become one word, at serving too: by a rule (nothing of the data is stored) or by name."""
+
+    do: Literal["merge"]
+    column: str
+    rule: Spellings = Field((), description=f"Spellings that count as one: {', '.join(SPELLINGS)}.")
+    words: dict[str, str] = Field({}, description="{variant: the word that is kept}.")
+
+    @model_validator(mode="after")
+    def _something(self) -> Merge:
+        if not self.rule and not self.words:
+            raise ValueError("a merge needs a rule or words")
+        for variant in self.words:
+            seen, word = {variant}, self.words[variant]
+            while word in self.words and word not in seen:
+                seen.add(word)
+                word = self.words[word]
+            if word in seen:
+                raise ValueError("a word is merged into itself")
+        return self
+
+
+class Cap(Fixing):
+    """Numbers beyond an end are read as that end, at serving too."""
+
+    do: Literal["cap"]
+    column: str
+    low: float | None = Field(None, allow_inf_nan=False)
+    high: float | None = Field(None, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Cap:
+        if self.low is None and self.high is None:
+            raise ValueError("a cap needs low, high or both")
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ValueError("low must be below high")
+        return self
+
+
+class Weigh(Fixing):
+    """Rows are weighted so that their shares are those of the stated target population."""
+
+    do: Literal["weight"]
+    population: Population | None = Field(None, description="The expected shares; the plan's own when not given.")
+    trim: float = Field(10.0, gt=1, description="No row counts more than this many times the mean row.")
+
+
+Fix = Annotated[DropDuplicates | DropRows | Relabel | Merge | Cap | Weigh, Field(discriminator="do")]
 
 
 class LearnerChoice(Part):

@@ -39,7 +39,7 @@ def find(dataset: Dataset, *, protected: tuple[str, ...] = (), allow: frozenset[
 def finding(check: Check, seen: Found, allow: frozenset[str]) -> Finding:
     """A Finding from what a check saw."""
     blocking = (check.blocking if seen.blocking is None else seen.blocking) and check.code not in allow
-    return Finding(check.code, check.title, blocking, seen.where, seen.what, check.why, seen.fix, seen.columns, seen.figures)
+    return Finding(check.code, check.title, blocking, seen.where, seen.what, check.why, seen.fix, seen.columns, seen.figures, seen.proposes)
 
 
 __all__ = ["CHECKS", "Check", "Found", "Subject", "find"]

@@ -41,6 +41,7 @@ class Found:
     columns: tuple[str, ...] = ()
     figures: dict[str, Any] = field(default_factory=dict)
     blocking: bool | None = None  # None: as the check says
+    proposes: tuple[dict[str, Any], ...] = ()  # entries of a plan's `clean`, less their reason, that would mend it
 
 
 @dataclass(frozen=True, slots=True)
