@@ -23,6 +23,12 @@ def test_everything_public_can_be_had() -> None:
         trainwright.trian  # noqa: B018 - the access itself is the test
 
 
+def test_no_module_takes_the_place_of_a_public_name() -> None:
+    """Importing `trainwright.x` sets the attribute `x` of the package: a function of that name would be gone from then on."""
+    modules = {path.stem for path in (ROOT / "src" / "trainwright").iterdir()}
+    assert modules & set(trainwright.__all__) == set()
+
+
 @pytest.mark.parametrize("code", ["import trainwright", "from trainwright.cli import main; main(['--help'])"])
 def test_importing_and_help_touch_nothing_heavy(code: str) -> None:
     script = (

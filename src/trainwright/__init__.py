@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from trainwright._version import __version__
 
 if TYPE_CHECKING:
-    from trainwright.api import algorithms, check, plan, reproduce, resume, train
+    from trainwright.api import algorithms, check, compare, reproduce, resolve, resume, train
     from trainwright.errors import TrainwrightError
     from trainwright.plan.model import Plan
     from trainwright.run import Run
@@ -31,14 +31,29 @@ _HOMES = {
     "TrainwrightError": "trainwright.errors",
     "algorithms": "trainwright.api",
     "check": "trainwright.api",
+    "compare": "trainwright.api",
     "load": "trainwright.runtime",
-    "plan": "trainwright.api",
     "reproduce": "trainwright.api",
+    "resolve": "trainwright.api",
     "resume": "trainwright.api",
     "train": "trainwright.api",
 }
 
-__all__ = ["Bundle", "Plan", "Run", "TrainwrightError", "__version__", "algorithms", "check", "load", "plan", "reproduce", "resume", "train"]
+__all__ = [
+    "Bundle",
+    "Plan",
+    "Run",
+    "TrainwrightError",
+    "__version__",
+    "algorithms",
+    "check",
+    "compare",
+    "load",
+    "reproduce",
+    "resolve",
+    "resume",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -52,13 +52,23 @@ def check(source: Any = None, /, **asked: Any) -> dict[str, Any]:
     return describe(inspect(plan, rows))
 
 
-def plan(source: Any = None, /, **asked: Any) -> Plan:
-    """The resolved plan for a table: every default decided, every candidate named."""
+def resolve(source: Any = None, /, **asked: Any) -> Plan:
+    """The resolved plan for a table (what the verb `plan` writes): every default decided, every candidate named."""
     from trainwright.data.read import look_at
-    from trainwright.select.resolve import resolve
+    from trainwright.select.resolve import resolve as resolved
 
     asked_plan, rows = asked_of(source, asked)
-    return resolve(asked_plan, look_at(asked_plan, rows))
+    return resolved(asked_plan, look_at(asked_plan, rows))
+
+
+def compare(*runs: str | Path | Run, metric: str | None = None) -> dict[str, Any]:
+    """Compare runs with the first of them: facts, what differs, and by how much each is better, with its interval (paired where it can be).
+
+    Raises RequestError: TW084 for fewer than two runs, TW005 for no run, TW006 for one that did not end, TW013 for a metric that is not there.
+    """
+    from trainwright.compared import compare as compared
+
+    return compared([Run(_folder(run)) for run in runs], metric=metric)
 
 
 def algorithms(learner: str | None = None, /, *, task: str | None = None, rows: int = 10_000, columns: int = 20) -> list[dict[str, Any]]:

@@ -55,8 +55,8 @@ def lock(plan: Plan) -> str:
 
 def what_changed(run: Run) -> list[str]:
     """What is different today from when the run was made: versions and machine, in words."""
-    before = dict(_versions((run.folder / "lock.txt").read_text(encoding="utf-8")))
-    now = dict(_versions(lock(run.plan)))
+    before = dict(versions((run.folder / "lock.txt").read_text(encoding="utf-8")))
+    now = dict(versions(lock(run.plan)))
     return [
         f"{name}: {before.get(name, 'not recorded')} then, {now.get(name, 'not recorded')} now"
         for name in sorted(before | now)
@@ -64,7 +64,8 @@ def what_changed(run: Run) -> list[str]:
     ]
 
 
-def _versions(text: str) -> list[tuple[str, str]]:
+def versions(text: str) -> list[tuple[str, str]]:
+    """The (name, version) pairs of a lock file."""
     return [tuple(line.replace("==", " ", 1).split(" ", 1)) for line in text.splitlines()]  # type: ignore[misc]  # each line has both parts
 
 

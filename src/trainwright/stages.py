@@ -6,8 +6,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from trainwright import evidence as ev
 from trainwright import runtime
 from trainwright._version import __version__
@@ -28,6 +26,7 @@ from trainwright.repeat import lock
 from trainwright.report.card import card_text
 from trainwright.run import SUMMARY, Run
 from trainwright.runtime.columns import Floats, take_all
+from trainwright.select.candidate import PREDICTIONS
 from trainwright.select.limits import Timer, end_reserve, keep_back
 from trainwright.select.outcome import Outcome, choose, procedure, recorded
 from trainwright.select.resolve import resolve
@@ -186,7 +185,7 @@ def measure_bundle(
     baselines = {outcome.learner: outcome for outcome in outcomes if outcome.baseline and outcome.status == "done"}
     if splits.design == "sealed":
         open_sealed(log, bundle.model_digest)
-        rows = splits.sealed
+        rows = splits.measured
         columns = take_all(dataset.columns, rows)
         prediction: Floats = bundle.outputs_of(columns)
         others = {
@@ -198,7 +197,7 @@ def measure_bundle(
         if splits.how.startswith("time"):
             notes = ("rows that follow one another in time are alike; the intervals take them as independent and are too narrow for that",)
     else:
-        rows = np.sort(np.concatenate([fold.test for fold in splits.folds[: len(splits.folds) // splits.repeats]]))
+        rows = splits.measured
         whole, picked = procedure(outcomes, plan.metric, [fold.test for fold in splits.folds], splits.repeats, log.folder)
         prediction = whole[:, rows]
         others = {name: outcome.read_predictions(log.folder)[:, rows] for name, outcome in baselines.items()}
@@ -224,8 +223,17 @@ def measure_bundle(
         design=splits.design,
         notes=notes,
     )
+    predictions = files.array_bytes(prediction[None] if prediction.ndim == 2 else prediction)
+    files.write(log.folder / PREDICTIONS, predictions)  # of the measured rows, in their order: another run may be compared with them row by row
     files.write_json(path, measured)
-    log.append("measured", model_digest=bundle.model_digest, design=splits.design, rows=len(rows), digest=digest_file(path))
+    log.append(
+        "measured",
+        model_digest=bundle.model_digest,
+        design=splits.design,
+        rows=len(rows),
+        digest=digest_file(path),
+        predictions=digest_bytes(predictions),
+    )
     return measured
 
 
@@ -334,13 +342,14 @@ def tidy(plan: Plan, folder: Path) -> None:
 
 
 def forget(run: Run) -> dict[str, Any]:
-    """Erase a run's rows and out-of-fold predictions; the record says that it was done. Gives how many `files` and `bytes` went."""
-    gone = [path for path in (*(run.folder / "data").rglob("*"), *(run.folder / "candidates").rglob("predictions.npy")) if path.is_file()]
+    """Erase a run's rows and the predictions of single rows; the record says that it was done. Gives how many `files` and `bytes` went."""
+    predictions = [run.folder / PREDICTIONS, *(run.folder / "candidates").rglob(PREDICTIONS)]
+    gone = [path for path in (*(run.folder / "data").rglob("*"), *predictions) if path.is_file()]
     size = sum(path.stat().st_size for path in gone)
     with Log(run.folder) as log:
         log.append("forgetting", files=len(gone), bytes=size)
         store.forget(run.folder)
-        for path in (run.folder / "candidates").rglob("predictions.npy"):
+        for path in predictions:
             files.remove(path)
         log.append("forgotten", files=len(gone), bytes=size)
     return {"run": str(run.folder), "files": len(gone), "bytes": size}

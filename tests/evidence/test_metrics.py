@@ -165,4 +165,4 @@ def test_measuring_needs_numpy_alone():
 
 
 def test_the_public_list():
-    assert evidence.__all__ == ["METRICS", "Metric", "better", "measure", "quick_interval", "score"]
+    assert evidence.__all__ == ["METRICS", "Metric", "better", "differences", "measure", "quick_interval", "score", "unpaired"]

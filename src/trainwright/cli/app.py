@@ -16,6 +16,7 @@ VERBS = {
     "plan": "Decide everything that is left open, and write it down.",
     "train": "Train on a table or a plan file; write the run, its report and its bundle.",
     "report": "Show a run's result and where its report is.",
+    "compare": "Show what differs between runs, and whether one is better.",
     "predict": "Predict each row of a file with a bundle.",
     "verify": "Check that a bundle or a run is what it says it is.",
     "reproduce": "Train again exactly as a run did, and compare.",

@@ -21,7 +21,7 @@ def command(asked: dict[str, Any], source: str | None, output: Path | None, as_j
     from trainwright.plan.read import dump_plan
     from trainwright.record import files
 
-    plan = api.plan(source, **asked)
+    plan = api.resolve(source, **asked)
     if output is not None:
         files.write_text(output, dump_plan(plan, full=True))
     if as_json:

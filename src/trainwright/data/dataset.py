@@ -120,6 +120,14 @@ class Splits:
     why: str = ""  # the reason for the design, in words
     given: bool = False  # whether the sealed rows were named by the user, in a file or a column
 
+    @property
+    def measured(self) -> Rows:
+        """The rows on which evidence is measured, ascending: the sealed ones, or those of the outer folds of one repeat."""
+        if self.design == "sealed":
+            return self.sealed
+        measured: Rows = np.sort(np.concatenate([fold.test for fold in self.folds[: len(self.folds) // self.repeats]]))
+        return measured
+
     def unit_of(self, group: Coded | None, rows: Rows) -> Rows:
         """For each of `rows`, the number of the unit that is drawn as a whole by a bootstrap: its group, or the row itself."""
         return rows if group is None or not self.how.startswith("group") else group.codes[rows].astype(np.int64)

@@ -106,9 +106,9 @@ def watch_part(dataset: Dataset, rows: Rows, *, seed: int) -> tuple[Rows, Rows]:
         else:
             unit, _ = equal_rows(take_all(dataset.columns, rows), target)
         if (units := _distinct(unit)) >= 2:
-            watch = np.flatnonzero(deal(stratum, unit, min(WATCH_PARTS, units), rng_for(seed, "watch")) == 0)
+            watch = np.flatnonzero(deal(stratum, unit, min(WATCH_PARTS, units), keys(rng_for(seed, "watch"), rows)) == 0)
     if len(watch) == 0:  # one group or one time only: then single rows must do
-        watch = np.flatnonzero(deal(stratum, here, WATCH_PARTS, rng_for(seed, "watch")) == 0)
+        watch = np.flatnonzero(deal(stratum, here, WATCH_PARTS, keys(rng_for(seed, "watch"), rows)) == 0)
     learn = np.setdiff1d(here, watch, assume_unique=True)
     if dataset.classes:
         watch = watch[np.isin(stratum[watch], stratum[learn])]
@@ -180,10 +180,20 @@ def clock(table: Table, name: str) -> Floats:
     )
 
 
-def deal(stratum: Rows, unit: Rows, parts: int, rng: np.random.Generator) -> Rows:
+def keys(rng: np.random.Generator, rows: Rows) -> Floats:
+    """(rows,) a random number in [0, 1) for each row number.
+
+    It hangs on the row's own number, not on how many rows there are or which of them are copies: where a few rows come, go or become copies
+    of others (because a column was dropped), nearly all others stay where they were, and two runs can be compared on the same rows.
+    """
+    drawn: Floats = rng.random(int(rows.max(initial=-1)) + 1)[rows]
+    return drawn
+
+
+def deal(stratum: Rows, unit: Rows, parts: int, key: Floats) -> Rows:
     """Deal rows into `parts` equal parts, units whole, each stratum spread as evenly as units allow.
 
-    Takes    stratum (n,) and unit (n,), any whole numbers.
+    Takes    stratum (n,) and unit (n,), any whole numbers; key (n,), a random number in [0, 1) for each row, by which they are drawn.
     Gives    (n,) part numbers 0..parts-1. Where every unit is one row, no stratum differs by more than one row between parts,
              and neither do the parts' sizes.
     """
@@ -194,9 +204,9 @@ def deal(stratum: Rows, unit: Rows, parts: int, rng: np.random.Generator) -> Row
     filled = np.zeros((parts, strata_count + 1))  # rows of each stratum in each part; the last column: all rows
     large = size[unit] > 1
     if large.any():
-        part[large] = _deal_units(stratum[large], unit[large], filled, np.bincount(stratum), rng)
-    single = rng.permutation(np.flatnonzero(~large))
-    single = single[np.argsort(stratum[single], kind="stable")]
+        part[large] = _deal_units(stratum[large], unit[large], filled, np.bincount(stratum), key[large])
+    single = np.flatnonzero(~large)
+    single = single[np.lexsort((key[single], stratum[single]))]
     counts = np.bincount(stratum[single], minlength=strata_count)
     ends = np.cumsum(counts)
     for which in np.argsort(-counts, kind="stable"):  # the commonest first: the rare ones even out the parts' sizes
@@ -207,16 +217,16 @@ def deal(stratum: Rows, unit: Rows, parts: int, rng: np.random.Generator) -> Row
     return part
 
 
-def _deal_units(stratum: Rows, unit: Rows, filled: Floats, totals: Rows, rng: np.random.Generator) -> Rows:
+def _deal_units(stratum: Rows, unit: Rows, filled: Floats, totals: Rows, key: Floats) -> Rows:
     """Give each unit to the part where it raises the sum of squared filled shares least; the largest units first. Adds to `filled`."""
-    _, unit = np.unique(unit, return_inverse=True)
+    _, first, unit = np.unique(unit, return_index=True, return_inverse=True)
     width = filled.shape[1]
     contents = np.bincount(unit * width + stratum, minlength=(unit.max() + 1) * width).reshape(-1, width).astype(np.float64)
     contents[:, -1] = contents.sum(axis=1)
     weights = 1.0 / np.append(np.maximum(totals, 1), totals.sum()).astype(np.float64) ** 2
     scaled = contents * weights
     # Largest first, but units of about one size change places from draw to draw: else the repeats would all be the same folds.
-    order = np.argsort(-np.log((scaled * contents).sum(axis=1)) + rng.uniform(0, JITTER, size=len(contents)), kind="stable")
+    order = np.argsort(-np.log((scaled * contents).sum(axis=1)) + JITTER * key[first], kind="stable")
     chosen = np.empty(len(contents), np.int64)
     for number in order:
         best = int((filled @ scaled[number]).argmin())  # the rest of the square's growth is the same for all parts
@@ -245,7 +255,8 @@ def _one_part(material: Material) -> Rows:
     rng = rng_for(material.seed, "split", "sealed")
     rows, unit = material.rows, material.unit[material.rows]
     parts = min(SEALED_PARTS, _distinct(unit))
-    sealed: Rows = rows[deal(material.stratum[rows], unit, parts, rng) == rng.integers(parts)]
+    which = int(rng.integers(parts))
+    sealed: Rows = rows[deal(material.stratum[rows], unit, parts, keys(rng, rows)) == which]
     if material.classes and not material.grouped:
         left = np.bincount(material.stratum[np.setdiff1d(rows, sealed, assume_unique=True)], minlength=int(material.stratum.max()) + 1)
         scarce = np.flatnonzero(left < 2)
@@ -280,7 +291,7 @@ def _kfold(material: Material, rows: Rows) -> tuple[tuple[Fold, ...], str]:
 def _folds(material: Material, rows: Rows, count: int, rng: np.random.Generator) -> tuple[Fold, ...]:
     unit = material.unit[rows]
     count = min(count, _distinct(unit))
-    part = deal(material.stratum[rows], unit, count, rng)
+    part = deal(material.stratum[rows], unit, count, keys(rng, rows))
     return tuple(Fold(train=rows[part != number], test=rows[part == number]) for number in range(count))
 
 

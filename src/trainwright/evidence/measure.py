@@ -63,54 +63,129 @@ def measure(
             drawn whole by the bootstrap. Rows without truth, or without a prediction of any of them, are left out and counted in the notes.
     Gives   see "evidence.json" in docs/architecture.md.
     """
-    numbers = task.output == "number"
     metrics = tuple(METRICS[name] for name in dict.fromkeys((metric, *task.metrics)))
-    model, others = _repeats(prediction), {name: _repeats(other) for name, other in baselines.items()}
-    kept = _known(y, [model, *others.values()])
-    truth, used = truth_of(y[kept], None if weight is None else weight[kept], None if unit is None else unit[kept])
-    rows = kept[used]
-    notes = [*notes, *_notes(truth, len(y) - len(rows), design)]
-    truth, units = _in_blocks(truth, seed), truth.units
-    judged = {name: _judge(truth, values[:, rows], metrics, numbers=numbers) for name, values in {"": model, **others}.items()}
-    drawn, left = _draw_all(list(judged.values()), truth, draws, seed)
-    entries = {name: _entries(j, drawn[i], left[i], units) for i, (name, j) in enumerate(judged.items())}
-    first = judged[""].judges[0]
+    numbers = task.output == "number"
+    drawn = _drawn(metrics, y, {"": prediction, **baselines}, numbers=numbers, unit=unit, weight=weight, seed=seed, draws=draws)
+    entries = {name: drawn.entries(name) for name in drawn.judged}
+    first = drawn.judged[""]
     return {
         "task": task.name,
         "metric": metric,
         "design": design,
-        "rows": len(rows),
-        "units": units,
-        "repeats": len(model),
+        "rows": drawn.rows,
+        "units": drawn.units,
+        "repeats": len(first.judges),
         "draws": draws,
         "level": bootstrap.LEVEL,
-        "method": _method(len(rows), units),
+        "method": _method(drawn.rows, drawn.units),
         "metrics": entries[""],
-        "baselines": {
-            name: {"metrics": entries[name], "difference": _difference(judged[""], judged[name], drawn[0] - drawn[i], left[0] - left[i])}
-            for i, name in enumerate(judged)
-            if name
-        },
-        "curves": curves(task.curves, first, classes),
-        "notes": notes,
+        "baselines": {name: {"metrics": entries[name], "difference": drawn.difference("", name)} for name in drawn.judged if name},
+        "curves": curves(task.curves, first.judges[0], classes),
+        "notes": [*notes, *_notes(drawn.units, len(y) - drawn.rows, design)],
     }
+
+
+def differences(
+    task: Task,
+    y: Floats,
+    first: Floats,
+    others: Mapping[str, Floats],
+    *,
+    metric: str,
+    unit: Rows | None = None,
+    weight: Floats | None = None,
+    seed: int,
+    draws: int = 2000,
+) -> dict[str, dict[str, Json]]:
+    """By how much each other prediction of the same rows is better than the first, in every metric of the task: paired, on the same draws.
+
+    Gives   {name: {metric: {value, low, high}}}, positive where the other is better; None and `why` where there is no number. `metric` comes first.
+    """
+    metrics = tuple(METRICS[name] for name in dict.fromkeys((metric, *task.metrics)))
+    numbers = task.output == "number"
+    drawn = _drawn(metrics, y, {"": first, **others}, numbers=numbers, unit=unit, weight=weight, seed=seed, draws=draws)
+    return {name: {m.name: drawn.difference(name, "", index) for index, m in enumerate(metrics)} for name in others}
+
+
+def unpaired(first: Json, other: Json) -> Json:
+    """By how much `other` is better than `first`, from two entries of metrics that were measured on different rows.
+
+    The interval is as wide as two independent samples make it: too wide where the samples share rows.
+    Source  Zou & Donner (2008), Statistics in Medicine 27(10), 1693-1702 (MOVER: from the two intervals, which need not be symmetric).
+    """
+    sign = 1.0 if first["better"] == "higher" else -1.0
+    if first["value"] is None or other["value"] is None:
+        return {"value": None, "low": None, "high": None, "why": first.get("why") or other.get("why")}
+    value = sign * (other["value"] - first["value"])
+    if None in (first["low"], first["high"], other["low"], other["high"]):
+        return {"value": value, "low": None, "high": None, "why": "no interval: one of the two has none"}
+    # how far each may be below and above its value, in the direction that is better
+    (down, up), (first_down, first_up) = (
+        sorted((sign * (entry["low"] - entry["value"]), sign * (entry["high"] - entry["value"]))) for entry in (other, first)
+    )
+    return {"value": value, "low": value - float(np.hypot(down, first_up)), "high": value + float(np.hypot(up, first_down))}
 
 
 def quick_interval(
     metric: str, y: Floats, prediction: Floats, *, unit: Rows | None = None, weight: Floats | None = None, seed: int, draws: int = 500
 ) -> tuple[float | None, float | None]:
     """The interval of one metric, for the leaderboard: the same machinery, fewer draws. (None, None) when there is none."""
-    values = _repeats(prediction)
-    kept = _known(y, [values])
-    truth, used = truth_of(y[kept], None if weight is None else weight[kept], None if unit is None else unit[kept])
-    if len(used) == 0:
-        return None, None
-    truth, units = _in_blocks(truth, seed), truth.units
     chosen = METRICS[metric]
-    judged = _judge(truth, values[:, kept[used]], (chosen,), numbers=chosen.needs == "number")
-    drawn, left = _draw_all([judged], truth, draws, seed)
-    entry = _entries(judged, drawn[0], left[0], units)[metric]
+    drawn = _drawn((chosen,), y, {"": prediction}, numbers=chosen.needs == "number", unit=unit, weight=weight, seed=seed, draws=draws)
+    entry = drawn.entries("")[metric]
     return entry["low"], entry["high"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Drawn:
+    """Several predictions of the same rows, judged on the sample and on the same draws of it."""
+
+    rows: int
+    units: int
+    judged: Mapping[str, _Judged]
+    draws: Mapping[str, Floats]  # (metrics, draws)
+    left_out: Mapping[str, Floats]  # (metrics, blocks) of the jackknife
+
+    def entries(self, name: str) -> dict[str, Json]:
+        """One entry a metric, by name."""
+        judged = self.judged[name]
+        return {m.name: _entry(m, judged, i, self.draws[name][i], self.left_out[name][i]) for i, m in enumerate(judged.metrics)}
+
+    def difference(self, model: str, other: str, index: int = 0) -> Json:
+        """The paired difference in one metric (the primary one first), positive when `model` is better than `other`."""
+        metric = self.judged[model].metrics[index]
+        value = metric.sign * float(self.judged[model].values[index] - self.judged[other].values[index])
+        if not np.isfinite(value):
+            return {"value": None, "low": None, "high": None, "why": metric.undefined}
+        drawn, left = (metric.sign * (of[model][index] - of[other][index]) for of in (self.draws, self.left_out))
+        interval = bootstrap.bca(value, drawn, left)
+        if interval is None:
+            return {"value": value, "low": None, "high": None, "why": "no interval: it was not defined in too many draws"}
+        return {"value": value, "low": interval[0], "high": interval[1]}
+
+
+def _drawn(
+    metrics: tuple[Metric, ...],
+    y: Floats,
+    predictions: Mapping[str, Floats],
+    *,
+    numbers: bool,
+    unit: Rows | None,
+    weight: Floats | None,
+    seed: int,
+    draws: int,
+) -> _Drawn:
+    """Judge all predictions on the rows of which truth and every prediction are known."""
+    repeats = {name: _repeats(prediction) for name, prediction in predictions.items()}
+    kept = _known(y, list(repeats.values()))
+    truth, used = truth_of(y[kept], None if weight is None else weight[kept], None if unit is None else unit[kept])
+    rows = kept[used]
+    units = truth.units
+    truth = _in_blocks(truth, seed)
+    judged = {name: _judge(truth, values[:, rows], metrics, numbers=numbers) for name, values in repeats.items()}
+    drawn, left = _draw_all(list(judged.values()), truth, draws, seed)
+    names = list(judged)
+    return _Drawn(len(rows), units, judged, dict(zip(names, drawn, strict=True)), dict(zip(names, left, strict=True)))
 
 
 def _repeats(prediction: Floats) -> Floats:
@@ -156,11 +231,6 @@ def _draw_all(judged: Sequence[_Judged], truth: Truth, draws: int, seed: int) ->
     return drawn.reshape(len(judged), many, -1), left.reshape(len(judged), many, -1)
 
 
-def _entries(judged: _Judged, drawn: Floats, left: Floats, units: int) -> dict[str, Json]:
-    """One entry a metric, by name."""
-    return {m.name: _entry(m, judged, i, drawn[i], left[i]) for i, m in enumerate(judged.metrics)}
-
-
 def _entry(metric: Metric, judged: _Judged, index: int, drawn: Floats, left: Floats) -> Json:
     value = float(judged.values[index])
     entry: Json = {"value": None, "low": None, "high": None, "n": len(judged.judges[0].truth.y), "better": metric.better}
@@ -183,30 +253,18 @@ def _without_error(metric: Metric, judged: _Judged) -> Json:
     return {"low": low, "high": metric.best, "why": "no error in the sample: the lower end is the exact binomial bound"}
 
 
-def _difference(model: _Judged, other: _Judged, drawn: Floats, left: Floats) -> Json:
-    """The paired difference in the primary metric, positive when the model is better."""
-    sign = model.metrics[0].sign
-    value = sign * float(model.values[0] - other.values[0])
-    if not np.isfinite(value):
-        return {"value": None, "low": None, "high": None, "why": model.metrics[0].undefined}
-    interval = bootstrap.bca(value, sign * drawn[0], sign * left[0])
-    if interval is None:
-        return {"value": value, "low": None, "high": None, "why": "no interval: it was not defined in too many draws"}
-    return {"value": value, "low": interval[0], "high": interval[1]}
-
-
 def _method(rows: int, units: int) -> str:
     groups = "" if units == rows else " over whole groups"
     many = f", in {bootstrap.MOST_UNITS:,} random blocks of {'rows' if units == rows else 'groups'}" if units > bootstrap.MOST_UNITS else ""
     return f"{METHOD}{groups}{many}"
 
 
-def _notes(truth: Truth, left_out: int, design: str) -> list[str]:
+def _notes(units: int, left_out: int, design: str) -> list[str]:
     notes = []
     if left_out:
         notes.append(f"{left_out:,} rows were left out: they have no truth, no prediction or no weight")
-    if truth.units < 30:
-        notes.append(f"only {truth.units} independent units were measured: with so few, an interval is a rough guide")
+    if units < 30:
+        notes.append(f"only {units} independent units were measured: with so few, an interval is a rough guide")
     if design == "nested":
         notes.append(NESTED_INTERVAL)
     return notes

@@ -8,6 +8,7 @@ or kill the process at it.
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -114,6 +115,15 @@ def write(path: Path, data: bytes | bytearray | memoryview) -> None:
 def write_json(path: Path, value: Any) -> None:
     """`value` as indented JSON, for people to read. Raises ValueError for NaN and infinities."""
     write(path, (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def array_bytes(array: Any) -> bytes:
+    """A numpy array as an .npy file keeps it: the same bytes for the same array."""
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
+    return buffer.getvalue()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -7,7 +7,6 @@ Why      each fold fits its own transforms, so that nothing that learns ever see
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -113,9 +112,8 @@ def evaluate(*, data: str, folder: str, number: int, learner: str, settings: dic
     assert predictions is not None
     pooled = [pooled_score(dataset, metric, predictions[repeat]) for repeat in range(splits.repeats)]
     known = [score for score in pooled if score is not None]
-    buffer = io.BytesIO()
-    np.save(buffer, predictions)
-    files.write(Path(folder) / PREDICTIONS, buffer.getvalue())
+    content = files.array_bytes(predictions)
+    files.write(Path(folder) / PREDICTIONS, content)
     low, high = interval(dataset, metric, predictions, seed=seed)
     return {
         "score": float(np.mean(known)) if known else None,
@@ -125,7 +123,7 @@ def evaluate(*, data: str, folder: str, number: int, learner: str, settings: dic
         "inner": inner,
         "iterations": int(median(ends)) if ends else None,
         "fit_seconds": max(took),
-        "predictions": digest_bytes(buffer.getvalue()),
+        "predictions": digest_bytes(content),
     }
 
 
