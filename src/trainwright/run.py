@@ -13,6 +13,7 @@ from trainwright.plan.read import read_plan
 from trainwright.record import files
 from trainwright.record.digests import digest_file
 from trainwright.record.log import NAME, Event, read_events
+from trainwright.report.write import GLANCE
 
 SUMMARY = "summary.json"
 
@@ -102,11 +103,10 @@ class Run:
         metric = self.summary["metric"]
         return f"Run({str(self.folder)!r}, {self.summary['task']}, {self.summary['learner']}, {metric['name']}={metric['value']:.4g})"
 
-    def _repr_html_(self) -> str:
-        """In a notebook: the report, framed."""
-        import html
-
-        return f'<iframe srcdoc="{html.escape(self.report.read_text(encoding="utf-8"))}" width="100%" height="600" style="border:0"></iframe>'
+    def _repr_html_(self) -> str | None:
+        """In a notebook: the run at a glance, from the file that was made at its end; plain text where there is none."""
+        path = self.folder / GLANCE
+        return path.read_text(encoding="utf-8") if path.is_file() else None
 
 
 def latest_run(out: Path) -> Run:

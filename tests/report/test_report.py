@@ -360,3 +360,18 @@ def test_colours_can_be_read(theme: str) -> None:
         opacity = 0.03 + 0.62 * share
         cell = tuple(opacity * h + (1 - opacity) * s for h, s in zip(c["heat"], c["surface"], strict=True))
         assert contrast(c["ink"], cell) >= 4.5, (theme, share)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_notebook_shows_the_few_lines_of_the_run(folders: dict[str, Path], name: str) -> None:
+    read(folders, name)  # which writes both files
+    text = (folders[name] / "glance.html").read_text()
+    page = Page(text)
+    assert page.open == page.errors == []
+    assert {tag for tag, _ in page.tags} <= {"div", "p", "table", "thead", "tbody", "tr", "th", "td", "data", "ul", "li"}  # no script, style or link
+    assert not any(key.startswith("on") or key in ("src", "href") for _, attributes in page.tags for key in attributes)
+    board = json.loads((folders[name] / "leaderboard.json").read_text())
+    shown = {float(value) for value, _ in page.data}
+    assert {entry["score"] for entry in board[:5] if entry["score"] is not None} <= shown
+    assert "\u202e" not in text
+    assert len(text) < 20_000

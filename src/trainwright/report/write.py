@@ -13,7 +13,7 @@ import functools
 import hashlib
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trainwright.errors import need
 from trainwright.record import files
@@ -24,10 +24,20 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 
+GLANCE = "glance.html"  # what `Run` shows of itself in a notebook: no style sheet, no script, colours of the page around it
+
+
 def write_report(run_folder: Path) -> Path:
-    """Write report.html. Raises RequestError TW006, CheckFailed TW080 or TW083 as `read_records`, MachineError when the disk refuses."""
+    """Write report.html, and the few lines that a notebook shows.
+
+    Raises RequestError TW006, CheckFailed TW080 or TW083 as `read_records`, MachineError when the disk refuses.
+    """
+    from trainwright.report import page as made
+
     path = run_folder / "report.html"
-    files.write_text(path, render(read_records(run_folder)))
+    values = made.values(read_records(run_folder))
+    files.write_text(run_folder / GLANCE, _template("glance.html").render(values))
+    files.write_text(path, _page(values))
     return path
 
 
@@ -35,9 +45,13 @@ def render(records: Records) -> str:
     """The page as text. Raises jinja2.UndefinedError if the template names what `page.values` does not give: our bug."""
     from trainwright.report import page as made
 
+    return _page(made.values(records))
+
+
+def _page(values: dict[str, Any]) -> str:
     style = _style()
     digest = "sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return _template().render(made.values(records), style=_marked(style), style_digest=digest)
+    return _template("report.html").render(values, style=_marked(style), style_digest=digest)
 
 
 @functools.cache
@@ -57,13 +71,13 @@ def _shown(value: object) -> object:
 
 
 @functools.cache
-def _template() -> Template:
-    """The template, escaping every value and refusing unknown names."""
+def _template(name: str) -> Template:
+    """A template, escaping every value and refusing unknown names."""
     jinja2 = need("jinja2", extra="tables", to="write the report")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, finalize=_shown, trim_blocks=True)
-    for name in ("visible", "count", "score", "interval", "finite"):
-        environment.filters[name] = getattr(numbers, name)
+    for filter_ in ("visible", "count", "score", "interval", "finite"):
+        environment.filters[filter_] = getattr(numbers, filter_)
     environment.filters["sentence"] = sentences.sentence
-    source = resources.files("trainwright.report").joinpath("templates/report.html").read_text(encoding="utf-8")
+    source = resources.files("trainwright.report").joinpath(f"templates/{name}").read_text(encoding="utf-8")
     template: Template = environment.from_string(source)
     return template

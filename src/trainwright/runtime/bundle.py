@@ -19,6 +19,7 @@ from trainwright.runtime.columns import Coded, Floats, rows_of
 from trainwright.runtime.graph import Placed, run_steps
 from trainwright.runtime.graphs import BATCH
 from trainwright.runtime.limits import bad
+from trainwright.runtime.notebook import glance
 from trainwright.runtime.schema import ColumnSchema
 
 CELLS = 1 << 26  # of the feature matrix of one batch: 256 MB as float32
@@ -124,6 +125,17 @@ class Bundle:
     def __repr__(self) -> str:
         what = f"{len(self.classes)} classes" if self.classes else "a number"
         return f"<Bundle: {self.task}, {len(self.features)} columns → {what}; {len(self.steps)} steps; model {self.model_digest[:12]}>"
+
+    def _repr_html_(self) -> str:
+        """In a notebook: what it takes and gives, and how good it was measured to be."""
+        return glance(
+            task=self.task,
+            classes=self.classes,
+            features=self.features,
+            manifest=self.manifest,
+            evidence=self.evidence,
+            digest=self.model_digest,
+        )
 
 
 def _run(steps: tuple[Placed, ...], given: Mapping[str, Any]) -> dict[str, Any]:
