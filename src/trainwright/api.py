@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from trainwright.errors import RequestError, nearest, need
 from trainwright.plan.model import Plan
-from trainwright.plan.read import PLAN_SUFFIXES, make_plan, read_plan
+from trainwright.plan.read import PLAN_SUFFIXES, dump_plan, make_plan, read_plan
 from trainwright.run import Run
 
 
-def train(source: Any = None, /, *, progress: bool = True, **asked: Any) -> Run:
+def train(source: Any = None, /, *, progress: bool = True, accept: Sequence[str] = (), **asked: Any) -> Run:
     """Train on a table and give the Run: its bundle, evidence, report and leaderboard.
 
     `source` is a path to a table or to a plan (.yaml), or a frame: pandas, Polars, Arrow. The keyword arguments are the keys
     of a plan (`trainwright schema` lists them): `train("adult.csv", target="income", time="60s")`.
+    `accept` names findings (codes, or "all") whose proposed fixes are entered into the plan before anything is trained.
     Progress goes to standard error; `progress=False` keeps it silent.
     Raises TrainwrightError with what, where, why and how to mend it; FindingStop when a finding blocks.
     """
     started = time.monotonic()
     plan, rows = asked_of(source, asked)
+    if accept:
+        plan = accepting(plan, rows, accept)
     from trainwright import flow
 
     return flow.train(plan, rows=rows, started=started, progress=_progress(progress))
@@ -44,12 +48,44 @@ def reproduce(run: str | Path | Run, *, out: str | Path | None = None, progress:
     return flow.reproduce(folder, out=Path(out) if out is not None else folder.parent / "reproduced", progress=_progress(progress))
 
 
-def check(source: Any = None, /, **asked: Any) -> dict[str, Any]:
-    """Look at a table without training: rows, columns with kinds and reasons, findings. The keywords are those of a plan."""
-    from trainwright.data.read import describe, inspect
+def check(
+    source: Any = None, /, *, accept: Sequence[str] = (), undo: Sequence[str] = (), write: str | Path | None = None, **asked: Any
+) -> dict[str, Any]:
+    """Look at a table without training: rows, columns with kinds and reasons, findings, what they propose. The keywords are those of a plan.
 
+    `accept` enters what findings propose into the plan's ledger (codes, numbers of `proposals`, or "all"), `undo` takes entries out again
+    (numbers of `clean`, codes, or "all"); what is given back is how the table is then. `write` writes that plan to a file; a plan
+    file whose ledger was changed is written again when no other is named.
+    """
+    from trainwright.data.cleaning.proposals import in_words, proposals
+    from trainwright.data.read import describe, settle
+    from trainwright.record import files
+
+    accept, undo = _words(accept), _words(undo)
     plan, rows = asked_of(source, asked)
-    return describe(inspect(plan, rows))
+    plan, dataset = settle(plan, rows, accept=accept, undo=undo)
+    if write is None and (accept or undo) and isinstance(source, str | os.PathLike) and Path(source).suffix in PLAN_SUFFIXES:
+        write = Path(source)
+    if write is not None:
+        files.write_text(Path(write), dump_plan(plan, full=False))
+    return describe(dataset) | {
+        "clean": [{"number": n, "because": fix.because, "said": in_words(fix)} for n, fix in enumerate(plan.clean, start=1)],
+        "proposals": [proposal.as_dict() for proposal in proposals(dataset)],
+        "written": None if write is None else str(write),
+    }
+
+
+def accepting(plan: Plan, rows: object | None, accept: Sequence[str]) -> Plan:
+    """The plan with the fixes that the named findings propose: the table is looked at once for it. Raises RequestError TW078."""
+    from trainwright.data.cleaning.proposals import accepted, proposals
+    from trainwright.data.read import inspect
+
+    return accepted(plan, proposals(inspect(plan, rows)), _words(accept))
+
+
+def _words(named: Sequence[str]) -> list[str]:
+    """One word, or several with commas between, or a list of such."""
+    return [word for text in ([named] if isinstance(named, str) else named) for word in text.split(",") if word.strip()]
 
 
 def resolve(source: Any = None, /, **asked: Any) -> Plan:

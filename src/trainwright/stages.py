@@ -12,6 +12,7 @@ from trainwright._version import __version__
 from trainwright.bundle.ship import baseline_folder, ship_job
 from trainwright.bundle.write import add_evidence
 from trainwright.data import store
+from trainwright.data.cleaning import told
 from trainwright.data.dataset import Dataset
 from trainwright.engine.interface import Engine
 from trainwright.engine.interface import Outcome as JobOutcome
@@ -210,6 +211,7 @@ def measure_bundle(
         )
         if ships != choose(outcomes, plan.metric)[0].number:
             notes += ("what ships is NOT what the procedure chooses on all rows: better candidates could not be shipped, so the figures flatter it",)
+    notes += told(dataset.cleaned)
     measured = ev.measure(
         task,
         dataset.target[rows],

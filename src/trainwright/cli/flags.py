@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import functools
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ PLAIN: dict[str, type] = {
     "test": str,
     "folds": int,
     "weight": str,
+    "population": str,
     "time": str,
     "candidates": int,
     "memory": str,
@@ -47,9 +49,10 @@ def with_asked(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--kind", multiple=True, metavar="COL=KIND", help="number, category, ordered, yesno, datetime, text or identifier."),
         click.option("--allow", multiple=True, metavar="CODE", help="Let a blocking finding through; needs --because."),
         click.option("--because", multiple=True, metavar="REASON", help="The reason for the --allow before it; kept in the record."),
+        click.option("--clean", multiple=True, metavar="FIX", help="An entry of the cleaning ledger, as JSON: " + (text("clean") or "")),
         click.option("--keep-data/--no-keep-data", default=None, help=text("keep_data")),
     ]
-    names = {*PLAIN, *LISTS, "kind", "allow", "because", "keep_data"}
+    names = {*PLAIN, *LISTS, "kind", "allow", "because", "clean", "keep_data"}
 
     @functools.wraps(function)
     def verb(**values: Any) -> Any:
@@ -71,6 +74,10 @@ def _fields(values: dict[str, Any]) -> dict[str, Any]:
         fields["kinds"] = dict(_kind(text) for text in values["kind"])
     if values["allow"] or values["because"]:
         fields["allow"] = _allowed(values["allow"], values["because"])
+    if values["clean"]:
+        fields["clean"] = [_fix(text) for text in values["clean"]]
+    if fields.get("population", "").lstrip().startswith(("{", "[")):
+        fields["population"] = _read("--population", fields["population"])
     if values["keep_data"] is not None:
         fields["keep_data"] = values["keep_data"]
     return fields
@@ -81,6 +88,23 @@ def _kind(text: str) -> tuple[str, str]:
     if not equals:
         raise RequestError("TW009", f"--kind {text!r} says no kind", where="--kind", fix="write --kind COLUMN=KIND, as in --kind zip=category")
     return column, kind
+
+
+def _fix(text: str) -> dict[str, Any]:
+    fix = _read("--clean", text)
+    if not isinstance(fix, dict):
+        raise RequestError(
+            "TW009", "--clean is no entry of a ledger", where="--clean", fix="""write --clean '{"do": "drop duplicates", "because": "…"}'"""
+        )
+    return fix
+
+
+def _read(flag: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        fix = "quote it for the shell, or write it into a plan file"
+        raise RequestError("TW009", f"{flag} is not valid JSON", where=flag, why="it has parts that one word cannot say", fix=fix) from None
 
 
 def _allowed(codes: tuple[str, ...], reasons: tuple[str, ...]) -> list[dict[str, str]]:
@@ -95,6 +119,7 @@ def _allowed(codes: tuple[str, ...], reasons: tuple[str, ...]) -> list[dict[str,
     return [{"code": code, "because": because} for code, because in zip(codes, reasons, strict=True)]
 
 
+accept = click.option("--accept", multiple=True, metavar="CODE", help="Enter what a finding proposes into the ledger: its code, its number, or all.")
 source = click.argument("source", required=False)  # a table or a plan
 run = click.argument("run", required=False)  # a run folder; the newest one when not given
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

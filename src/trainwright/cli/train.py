@@ -16,8 +16,9 @@ from trainwright.errors import RequestError
 @flags.with_asked
 @flags.source
 @click.option("--resume", metavar="RUN", help="Go on with a run that was stopped.")
+@flags.accept
 @flags.as_json
-def command(asked: dict[str, Any], source: str | None, resume: str | None, as_json: bool) -> int:
+def command(asked: dict[str, Any], source: str | None, resume: str | None, accept: tuple[str, ...], as_json: bool) -> int:
     """Train on a table or a plan file; write the run, its report and its bundle."""
     from trainwright import api, flow
     from trainwright.cli.bars import progress
@@ -25,8 +26,8 @@ def command(asked: dict[str, Any], source: str | None, resume: str | None, as_js
 
     started = show.started()
     plan = None
-    if resume is not None and (source is not None or asked):
-        given = ", ".join(["SOURCE"] * (source is not None) + [f"--{name}" for name in asked])
+    if resume is not None and (source is not None or asked or accept):
+        given = ", ".join(["SOURCE"] * (source is not None) + [f"--{name}" for name in asked] + ["--accept"] * bool(accept))
         why = "a run goes on as it was asked for; what is given now would be ignored"
         raise RequestError(
             "TW009", f"--resume stands alone, but there is {given} as well", where="--resume", why=why, fix="leave it out, or train anew"
@@ -36,6 +37,8 @@ def command(asked: dict[str, Any], source: str | None, resume: str | None, as_js
         if plan.target is None and plan.source is not None and sys.stdin.isatty() and not as_json:
             plan = Plan.model_validate(plan.model_dump(exclude_unset=True) | {"target": ask_target(plan)})
             started = time.monotonic()  # a person's time does not count
+        if accept:
+            plan = api.accepting(plan, None, accept)
     with progress() as told:
         run = flow.train(plan, started=started, progress=told) if plan else flow.resume(str(resume), started=started, progress=told)
     if as_json:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from trainwright.runtime.cells import BLANKS, ENDLESS, MONTHS, WHOLE_WITH_ZEROS, NotTyped, date_pattern, number_of, number_pattern
+from trainwright.runtime.cells import BLANKS, ENDLESS, MONTHS, WHOLE_WITH_ZEROS, NotTyped, all_within, date_pattern, number_of, number_pattern
 from trainwright.runtime.columns import Coded, Column
 from trainwright.runtime.frames import Encoded, column_of
 from trainwright.runtime.schema import WORDS, ColumnSchema
@@ -117,7 +117,7 @@ def _numbers(series: pl.Series, schema: ColumnSchema) -> Cells:
         bad = rows[(text.is_not_null() & ~fits & ~special).to_numpy()].astype(np.int64)
     infinite = np.isinf(values)
     values[infinite] = np.nan
-    return Cells(values, bad, int(infinite.sum()))
+    return Cells(all_within(values, schema), bad, int(infinite.sum()))
 
 
 def _is_plain_number(mark: str) -> bool:
@@ -201,7 +201,7 @@ def _zone() -> Any:
 def _words(series: pl.Series, schema: ColumnSchema) -> Coded:
     """Words and their codes; the vocabulary stands in the order of first appearance."""
     distinct = series.unique(maintain_order=True).drop_nulls()
-    if len(distinct) <= FEW:
+    if len(distinct) <= FEW or schema.spelling or schema.aliases:
         few, _ = try_values(Encoded(codes_of(series, distinct), distinct.to_list()), schema)
         assert isinstance(few, Coded)
         return few

@@ -150,6 +150,8 @@ class Dataset:
     findings: tuple[Finding, ...]
     dropped: dict[str, int]  # reason -> rows; rows in = rows used + rows dropped
     digest: str  # of the typed columns, the schema, the target and the splits: what the model depends on
+    cleaned: tuple[dict[str, Any], ...] = ()  # what the entries of the cleaning ledger did, in the plan's order (`cleaning.Done.as_dict`)
+    coverage: dict[str, Any] | None = None  # how the open rows compare with the stated population (`cleaning.coverage`)
 
     @property
     def columns(self) -> dict[str, Any]:

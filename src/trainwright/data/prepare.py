@@ -8,18 +8,22 @@ Why      every later stage reads the same target, the same classes in the same o
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trainwright.data.cleaning.done import Done
+from trainwright.data.cleaning.population import coverage, margins_of
+from trainwright.data.cleaning.rows import COPY, bound, clean_rows, deduplicated, duplicates
+from trainwright.data.cleaning.weights import no_share, population_of, weigh
 from trainwright.data.dataset import Dataset, Described, Role, Splits, Table
 from trainwright.data.digest import digest_of
-from trainwright.data.splits import Material, clock, draw, equal_rows, events_of, strata
+from trainwright.data.splits import Material, check_folds, clock, draw, equal_rows, events_of, strata
 from trainwright.data.target import Target, decode
 from trainwright.errors import RequestError, SourceError, nearest
-from trainwright.plan.model import Plan
+from trainwright.plan.model import Plan, Weigh
 from trainwright.runtime.columns import Coded, Column, Floats, Rows, take_all
 from trainwright.runtime.schema import ColumnSchema
 
@@ -29,15 +33,19 @@ TEST_WORDS = frozenset({"test", "testing", "holdout", "hold-out"})
 OPEN_WORDS = frozenset({"train", "training", "learn", "learning", "valid", "validation", "val", "dev", "development"})
 
 
-def prepare(plan: Plan, table: Table, test: Table | None = None) -> Dataset:
+def prepare(plan: Plan, table: Table, test: Table | None = None, done: Mapping[int, Done] | None = None) -> Dataset:
     """A dataset that is ready for findings and training.
+
+    Takes    `done`, what the entries of `plan.clean` that concern columns did, when `table` has been through them (`cleaning.clean_columns`).
 
     Raises   RequestError: TW015 (one column for two things), TW016 (the task does not fit the target), TW017 (no such positive class),
              TW031 (no target given).
+             TW076, TW077 (an entry of `clean` that does not fit), TW079 (a stated population that cannot be read).
              SourceError: TW021 (no such column), TW018 (a target that cannot be learned, or no column to learn from), TW019 (too few rows,
              classes, groups or times), TW034 (a column that cannot be the weight, the time or the split), TW039 (the test table does not fit).
     """
     _check_names(plan, table)
+    bound(plan.clean, table.source)
     assert plan.target is not None  # _check_names refused a plan without one
     opened = table.rows
     if test is not None:
@@ -62,13 +70,33 @@ def prepare(plan: Plan, table: Table, test: Table | None = None) -> Dataset:
     set_aside(None if group is None else group.codes < 0, "group missing")
     set_aside(None if time is None else np.isnan(time), "time missing")
     set_aside(None if given is None else given < 0, "train or test not told")
-    rows = np.flatnonzero(usable).astype(np.int64)
-    sealed = rows[given[rows] == 1] if given is not None else rows[rows >= opened] if test is not None else None
-    _enough(plan.target, target, rows if sealed is None else np.setdiff1d(rows, sealed, assume_unique=True), rows, sealed)
-
     described, features = _roles(plan, table, {by: how} if group is not None or time is not None or given is not None else {})
     table = dataclasses.replace(table, described=described)
+    stated = population_of(plan)
+    margins = margins_of(stated, table) if stated is not None else ()
+    weighs = next(((place, fix) for place, fix in enumerate(plan.clean) if isinstance(fix, Weigh)), None)
+    if weighs is not None:
+        set_aside(no_share(margins), "of a cell with share 0 in the stated population")
+
+    def sealed_of(rows: Rows) -> Rows | None:
+        return rows[given[rows] == 1] if given is not None else rows[rows >= opened] if test is not None else None
+
+    rows = np.flatnonzero(usable).astype(np.int64)
+    again = duplicates(plan.clean, [table.columns[feature.name] for feature in features], target.values, rows, sealed_of(rows))
+    entries = {**(done or {}), **deduplicated(plan.clean, again, len(rows))}
+    set_aside(again, COPY)
+    rows = np.flatnonzero(usable).astype(np.int64)
+    sealed = sealed_of(rows)
+    _enough(plan.target, target, rows if sealed is None else np.setdiff1d(rows, sealed, assume_unique=True), rows, sealed)
     splits = _splits(plan, table, features, target, rows, group, time, sealed)
+    splits, target, changed, gone = clean_rows(plan.clean, splits, target)
+    entries |= changed
+    dropped |= gone
+    if changed:
+        _enough(plan.target, target, splits.open, np.concatenate([splits.open, splits.sealed]), sealed)
+        check_folds(splits, target.values, classes=bool(target.classes))
+    if weighs is not None:
+        weight, entries[weighs[0]] = weigh(weighs[1], margins, splits, weight, table.rows)
     dataset = Dataset(
         table=table,
         features=features,
@@ -83,6 +111,8 @@ def prepare(plan: Plan, table: Table, test: Table | None = None) -> Dataset:
         findings=(),
         dropped=dropped,
         digest="",
+        cleaned=tuple(entries[place].as_dict() for place in sorted(entries)),
+        coverage=coverage(margins, splits.open, weight) if stated is not None else None,
     )
     return dataclasses.replace(dataset, digest=digest_of(dataset))
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from trainwright.data import store
+from trainwright.data.cleaning import bound, clean_columns, coverage, margins_of, population_of
+from trainwright.data.cleaning.proposals import accepted, proposals, undone
 from trainwright.data.dataset import Dataset, Finding, Role, Splits, Table
 from trainwright.data.findings import find
 from trainwright.data.prepare import prepare
@@ -45,10 +48,10 @@ def read_dataset(asked: Plan, rows: object | None, log: Log) -> Dataset:
 
 def look_at(asked: Plan, rows: object | None) -> Dataset:
     """Read, prepare and check, without a run: what `check` and `plan` do as well."""
-    table = read_rows(asked, rows)
+    table, done = clean_columns(read_rows(asked, rows), asked.clean, target=asked.target)
     test = read_table(asked.test, like=[described.schema for described in table.described]) if asked.test else None
     held = tuple(name for name in asked.drop if name in table.columns)  # a dropped column of lists has no typed form: it is left out already
-    dataset = prepare(asked.model_copy(update={"drop": held}), table, test)
+    dataset = prepare(asked.model_copy(update={"drop": held}), table, test, done)
     allowed = frozenset(item.code for item in asked.allow)
     findings = find(dataset, protected=asked.protected, allow=allowed, seed=asked.seed)
     return dataclasses.replace(dataset, findings=findings)
@@ -58,12 +61,30 @@ def inspect(asked: Plan, rows: object | None) -> Dataset:
     """As `look_at`, but a table without a target is looked at as well: its columns alone."""
     if asked.target is not None:
         return look_at(asked, rows)
-    table = read_rows(asked, rows)
+    table, done = clean_columns(read_rows(asked, rows), asked.clean)
+    bound(asked.clean, table.source)
     everything = np.arange(table.rows)
     splits = Splits("sealed", "none", open=everything, sealed=everything[:0], folds=(), why="no target was named (--target)")
     features = tuple(described.schema for described in table.described if described.role == "feature")
     dataset = Dataset(table, features, None, None, None, "", (), None, None, splits, (), {}, digest="")
+    stated = population_of(asked)
+    compared = coverage(margins_of(stated, table), everything, None) if stated is not None else None
+    dataset = dataclasses.replace(dataset, cleaned=tuple(done[place].as_dict() for place in sorted(done)), coverage=compared)
     return dataclasses.replace(dataset, findings=find(dataset, protected=asked.protected, seed=asked.seed))
+
+
+def settle(asked: Plan, rows: object | None, *, accept: Sequence[str] = (), undo: Sequence[str] = ()) -> tuple[Plan, Dataset]:
+    """The plan less the ledger's entries that are taken back, with those that are accepted; and the dataset as it then is, findings and all.
+
+    Takes   what a person named: codes, numbers as `proposals` or the plan's entries have them, or "all".
+    Raises  RequestError TW078 for a name that nothing has, else as `inspect`.
+    """
+    plan = undone(asked, undo) if undo else asked
+    dataset = inspect(plan, rows)
+    if accept:
+        plan = accepted(plan, proposals(dataset), accept)
+        dataset = inspect(plan, rows)
+    return plan, dataset
 
 
 def read_rows(asked: Plan, rows: object | None) -> Table:
@@ -142,6 +163,8 @@ def describe(dataset: Dataset) -> dict[str, Any]:
             "repeats": splits.repeats,
         },
         "dropped": dataset.dropped,
+        "cleaned": list(dataset.cleaned),
+        "coverage": dataset.coverage,
         "findings": [finding.as_dict() for finding in dataset.findings],
         "digest": dataset.digest,
     }

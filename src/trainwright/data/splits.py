@@ -363,6 +363,17 @@ def _check(material: Material, folds: tuple[Fold, ...]) -> None:
             raise _too_few(where, "a fold would train on one class alone", "give more rows of the rare class, or split in another way")
 
 
+def check_folds(splits: Splits, target: Floats, *, classes: bool) -> None:
+    """Refuse splits whose folds, once rows were taken out or relabelled, train on one class alone, on nothing, or test nothing.
+
+    Raises   SourceError TW019.
+    """
+    for fold in (*splits.folds, *(fold for folds in splits.inner for fold in folds)):
+        kinds = _distinct(target[fold.train].astype(np.int64)) if classes else len(fold.train)
+        if not len(fold.test) or kinds < (2 if classes else 1):
+            raise _too_few("a fold has too few rows left", "rows were dropped or relabelled by `clean`", "take fewer rows out")
+
+
 def _need_units(material: Material, rows: Rows | None = None) -> None:
     least = 2 if rows is not None else 3  # nested: one group tests, one trains, one chooses
     found = _distinct(material.unit[material.rows if rows is None else rows])

@@ -258,6 +258,8 @@ def _write_index(dataset: Dataset, folder: Path, held: dict[str, Any], layout: L
         | {"lengths": [len(rows) for rows in _row_lists(splits)], "folds": len(splits.folds), "inner": [len(folds) for folds in splits.inner]},
         "findings": [finding.as_dict() for finding in dataset.findings],
         "dropped": dataset.dropped,
+        "cleaned": list(dataset.cleaned),
+        "coverage": dataset.coverage,
         "digest": dataset.digest,
     }
     index = {"format": FORMAT, "files": held, "layout": layout, "dataset": value}
@@ -305,6 +307,8 @@ def _dataset(value: dict[str, Any], layout: Layout, folder: Path) -> Dataset:
         findings=tuple(Finding.from_dict(entry) for entry in value["findings"]),
         dropped=value["dropped"],
         digest=value["digest"],
+        cleaned=tuple(value.get("cleaned", ())),  # kept rows of before there was a ledger have none
+        coverage=value.get("coverage"),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import shlex
 
 from trainwright.plan.model import Plan
@@ -41,6 +42,10 @@ def command_of(plan: Plan, *, verb: str = "train", allow: tuple[tuple[str, str],
         words += ["--learners", ",".join(choice["name"] for choice in given["learners"])]
     for column, kind in given.get("kinds", {}).items():
         words += ["--kind", f"{column}={kind}"]
+    if "population" in given:
+        words += ["--population", given["population"] if isinstance(given["population"], str) else _json(given["population"])]
+    for fix in given.get("clean", []):
+        words += ["--clean", _json(fix)]
     if "memory" in given:
         words += ["--memory", f"{given['memory']}B"]
     if given.get("keep_data") is False:
@@ -48,6 +53,10 @@ def command_of(plan: Plan, *, verb: str = "train", allow: tuple[tuple[str, str],
     for code, because in [*((item.code, item.because) for item in plan.allow), *allow]:
         words += ["--allow", code, "--because", because]
     return shlex.join(words)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _listed(names: list[str]) -> str:

@@ -17,8 +17,10 @@ from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trainwright.runtime.schema import WORDS, ColumnSchema
+from trainwright.runtime.spelling import respelled
 
 BLANKS: Final = " \t\r\n\v\f\u00a0\u2007\u2009\u202f\u3000\ufeff"  # stripped from both ends of a text cell, here and in data/
 THOUSANDS: Final = ("", ",", ".", "'", "’", "_", " ")  # marks between groups of three digits; " " is any blank
@@ -106,7 +108,19 @@ def number_of(value: Any, schema: ColumnSchema) -> float:
             return math.nan
     else:
         raise NotTyped("a number")
-    return number if math.isfinite(number) else math.nan
+    return within(number, schema) if math.isfinite(number) else math.nan
+
+
+def within(number: float, schema: ColumnSchema) -> float:
+    """The number, or the end of the column's range that it lies beyond."""
+    if schema.low is not None and number < schema.low:
+        return schema.low
+    return schema.high if schema.high is not None and number > schema.high else number
+
+
+def all_within(numbers: NDArray[np.float64], schema: ColumnSchema) -> NDArray[np.float64]:
+    """`within` for a whole column; NaN stays."""
+    return numbers if schema.low is None and schema.high is None else np.clip(numbers, schema.low, schema.high)
 
 
 def missing(value: Any) -> bool:
@@ -229,10 +243,23 @@ def seconds_of(value: Any, schema: ColumnSchema) -> float:
 
 
 def word_of(value: Any, schema: ColumnSchema) -> str | None:
-    """A word, stripped; None where missing. Whole numbers are written without a point ("3.0" and 3.0 are "3"), except in running text.
+    """A word, stripped, in the spelling that the column learned; None where missing.
 
+    Whole numbers are written without a point ("3.0" and 3.0 are "3"), except in running text.
     Raises NotTyped for a list, a dict or another thing that is no single value.
     """
+    word = _plain_word(value, schema)
+    return word if word is None or not (schema.spelling or schema.aliases) else learned_as(word, schema)
+
+
+def learned_as(word: str, schema: ColumnSchema) -> str | None:
+    """A word of the column in the spelling that was learned; None when that is a mark for missing."""
+    kept = respelled(word, schema.spelling, schema.aliases)
+    return None if kept in schema.missing else kept
+
+
+def _plain_word(value: Any, schema: ColumnSchema) -> str | None:
+    """A word as it is written. Raises NotTyped."""
     if isinstance(value, str):
         text = value.strip(BLANKS)
         if not text or text in schema.missing:
@@ -254,7 +281,7 @@ def word_of(value: Any, schema: ColumnSchema) -> str | None:
         text = str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(float(str(value)))
     elif isinstance(value, bytes):
         try:
-            return word_of(value.decode(), schema)
+            return _plain_word(value.decode(), schema)
         except UnicodeDecodeError:
             raise NotTyped("text") from None
     elif isinstance(value, np.datetime64):

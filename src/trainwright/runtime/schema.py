@@ -23,14 +23,26 @@ class ColumnSchema:
     yes: tuple[str, ...] = ()  # words that mean yes, casefolded
     no: tuple[str, ...] = ()
     order: tuple[str, ...] = ()  # of an ordered category, lowest first
+    spelling: tuple[str, ...] = ()  # rules of spelling.py under which words are one
+    aliases: tuple[tuple[str, str], ...] = ()  # a word in that form -> the word it was merged into; by name, for a kind that is words
+    low: float | None = None  # numbers below are read as this …
+    high: float | None = None  # … and above as this
 
     def as_dict(self) -> dict[str, Any]:
         """Only what differs from the default, with lists for tuples: what JSON keeps."""
         full = asdict(self)
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in full.items() if v != () and (k, v) not in (("decimal", "."), ("thousands", ""))}
+        plain = ((), None)
+        return {k: _lists(v) for k, v in full.items() if v not in plain and (k, v) not in (("decimal", "."), ("thousands", ""))}
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> ColumnSchema:
         """Raises TypeError for an unknown key; the bundle loader turns it into a BundleError."""
-        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
-        return cls(**fields)
+        return cls(**{name: _tuples(part) for name, part in value.items()})
+
+
+def _lists(value: Any) -> Any:
+    return [_lists(part) for part in value] if isinstance(value, tuple) else value
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(part) for part in value) if isinstance(value, list | tuple) else value

@@ -33,7 +33,7 @@ def _accents(word: str) -> str:
 
 
 def _punctuation(word: str) -> str:
-    """Whatever is neither letter, digit nnor a number's sign becomes a blank: "St. Louis" and "St Louis" are one word, "-1" and "1" are not."""
+    """Whatever is neither letter, digit or sign of a number becomes a blank: "St. Louis" and "St Louis" are one word, "-1" and "1" are not."""
     return " ".join(re.sub(r"(?!(?<!\w)-\d)[^\w\s+%<>=]|_", " ", word).split())
 
 

@@ -7,6 +7,7 @@ Why      one vectorised road per kind of input, each ending in the rules of `cel
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainwright.errors import BadInput, BundleError, nearest
-from trainwright.runtime.cells import THOUSANDS, NotTyped, date_regex, reader_of
+from trainwright.runtime.cells import THOUSANDS, NotTyped, all_within, date_regex, reader_of
 from trainwright.runtime.columns import Coded, Codes, Column, Columns
 from trainwright.runtime.frames import Encoded, Raw, column_of, frame_of
 from trainwright.runtime.schema import KINDS, WORDS, ColumnSchema
+from trainwright.runtime.spelling import SPELLINGS
 
 _PLAIN: Final = frozenset({float, int, bool, type(None)})
 _TEXTS: Final = (frozenset({str}), frozenset({str, type(None)}))
@@ -59,7 +61,7 @@ def unfit(bad: NDArray[np.int64], schema: ColumnSchema) -> BadInput:
 def try_values(values: Raw, schema: ColumnSchema) -> tuple[Column, NDArray[np.int64]]:
     """As `type_values`, but gives the rows that do not fit (their cells are missing in the column) in the place of the error."""
     if isinstance(values, Coded):
-        if schema.kind in WORDS:
+        if schema.kind in WORDS and not (schema.spelling or schema.aliases):
             return values, _no_rows()
         return _encoded(Encoded(values.codes, list(values.vocabulary)), schema)
     if isinstance(values, Encoded):
@@ -91,7 +93,7 @@ def _array(values: NDArray[Any], schema: ColumnSchema) -> tuple[Column, NDArray[
     if schema.kind not in WORDS and schema.kind != "yesno" and kind in "fiub" and not (kind == "b" and schema.kind == "datetime"):
         numbers = values.astype(np.float64)
         numbers[np.isinf(numbers)] = np.nan
-        return numbers, _no_rows()
+        return all_within(numbers, schema), _no_rows()
     if schema.kind == "datetime" and kind == "M":
         return _instants(values), _no_rows()
     if kind in "fiub":  # words or yes/no, given as numbers
@@ -116,7 +118,7 @@ def _list(values: Sequence[Any], schema: ColumnSchema) -> tuple[Column, NDArray[
             pass
         else:
             numbers[np.isinf(numbers)] = np.nan
-            return numbers, _no_rows()
+            return all_within(numbers, schema), _no_rows()
     read = reader_of(schema)
     bad: list[int] = []
     if types in _TEXTS:  # each distinct text is read once
@@ -162,10 +164,28 @@ def _sound(schema: ColumnSchema) -> bool:
         return False
     if schema.thousands not in THOUSANDS or schema.thousands == schema.decimal:
         return False
+    if not _cleaned(schema):
+        return False
     try:
         return all(form == "seconds" or (len(form) <= 40 and bool(date_regex(form))) for form in schema.formats)
     except (ValueError, re.error):  # an unknown directive, or one that stands twice
         return False
+
+
+def _cleaned(schema: ColumnSchema) -> bool:
+    """Whether what cleaning left in a schema is sound: known rules and words for words, ends in order for numbers."""
+    ends, named = (schema.low, schema.high), schema.aliases
+    if not isinstance(schema.spelling, tuple) or not all(rule in SPELLINGS for rule in schema.spelling):
+        return False
+    if not isinstance(named, tuple) or not all(isinstance(p, tuple) and len(p) == 2 and all(isinstance(w, str) for w in p) for p in named):
+        return False
+    if not all(end is None or (type(end) in (int, float) and math.isfinite(end)) for end in ends):
+        return False
+    if (schema.spelling or named) and schema.kind not in WORDS:
+        return False
+    if ends != (None, None) and schema.kind != "number":
+        return False
+    return None in ends or schema.low < schema.high  # type: ignore[operator]  # neither is None here
 
 
 class Schemas(tuple[ColumnSchema, ...]):
@@ -240,7 +260,7 @@ class Typed:
             name = schema.name
             value = row.get(name, _ABSENT)
             plain = type(value)
-            if schema.kind == "number" and (plain is float or plain is int or value is None):
+            if schema.kind == "number" and (plain is float or plain is int or value is None) and schema.low is schema.high is None:
                 numbers.append(value)
                 slots.append(name)
                 columns[name] = _HELD

@@ -10,12 +10,12 @@ from __future__ import annotations
 import numpy as np
 
 from trainwright.data.dataset import Dataset, Finding
-from trainwright.data.findings import bias, columns, given, leaks, personal, relations, rows, structure, target
+from trainwright.data.findings import bias, columns, coverage, given, leaks, personal, relations, rows, structure, target
 from trainwright.data.findings.interface import Check, Found, Subject
 
 CHECKS: tuple[Check, ...] = tuple(
     sorted(
-        (check for family in (leaks, given, columns, rows, relations, target, structure, personal, bias) for check in family.CHECKS),
+        (check for family in (leaks, given, columns, rows, relations, target, structure, personal, bias, coverage) for check in family.CHECKS),
         key=lambda c: c.code,
     )
 )

@@ -37,7 +37,7 @@ def duplicates(subject: Subject) -> Iterable[Found]:
         f"{'repeats' if extra == 1 else 'repeat'} another row exactly, "
         f"in {count(int((counts > 1).sum()), 'set')} of equal rows"
         + ("; they are the commonest kinds of rows, so most may agree by chance" if by_chance else ""),
-        fix="remove the copies from the file unless they are different cases; --split random keeps equal rows on one side",
+        fix="set the copies aside (--accept TW120) unless they are different cases; --split random keeps equal rows on one side",
         figures={
             "extra": extra,
             "sets": int((counts > 1).sum()),
@@ -45,6 +45,7 @@ def duplicates(subject: Subject) -> Iterable[Found]:
             "rows": rows[:100].tolist(),
             "by_chance": by_chance,
         },
+        proposes=() if by_chance else ({"do": "drop duplicates"},),
     )
 
 

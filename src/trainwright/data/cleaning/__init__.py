@@ -1,0 +1,25 @@
+"""Cleaning as a ledger: what findings proposed and a person accepted, done in a fixed order, counted, and undone by taking the entry out.
+
+In       a typed table and the entries of a plan's `clean`.
+Out      the table, the splits, the target and the weights as they are learned from, and one `Done` for each entry: what it changed.
+Order    columns first (merge, cap: rules of the schema, so that served rows are read by them as well), then duplicates, then the splits
+         are drawn, then rows (drop, relabel), then weights; entries of one stage in the order of the plan.
+Sealed   rows keep their target and stay, whatever is entered: only a duplicate is set aside before the split, so that no copy stands
+         on both sides. A figure on cleaned labels would be another claim than the one that a test makes.
+"""
+
+from trainwright.data.cleaning.columns import clean_columns
+from trainwright.data.cleaning.done import Done, told
+from trainwright.data.cleaning.population import coverage, margins_of
+from trainwright.data.cleaning.rows import bound
+from trainwright.data.cleaning.weights import population_of
+
+__all__ = [
+    "Done",
+    "bound",
+    "clean_columns",
+    "coverage",
+    "margins_of",
+    "population_of",
+    "told",
+]

@@ -1,0 +1,36 @@
+"""What an entry of the ledger did: counts, and a sentence for people. No cell value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from trainwright.errors import RequestError
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One entry, carried out."""
+
+    do: str
+    because: str
+    said: str  # one sentence with the figures
+    column: str | None = None
+    rows: int = 0  # rows that it changed or set aside
+    cells: int = 0  # cells that it changed
+    kept: int = 0  # rows that it names and that stayed as they are: sealed, or set aside for another reason
+    figures: dict[str, Any] = field(default_factory=dict)  # before and after, for the report; JSON
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def told(cleaned: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """What the evidence must say of a dataset that was cleaned, from its entries as `Done.as_dict` gives them."""
+    return tuple(f"cleaned before training: {entry['said']} ({entry['because']})" for entry in cleaned if entry["rows"] or entry["cells"])
+
+
+def does_not_apply(number: int, do: str, what: str, *, why: str, fix: str) -> RequestError:
+    """The error for an entry that cannot be carried out on these rows. `number` counts from 1, as people see the entries."""
+    return RequestError("TW077", f"entry {number} of `clean` ({do}) cannot be carried out: {what}", where=f"clean[{number - 1}]", why=why, fix=fix)
