@@ -146,13 +146,8 @@ def _features(listed: Any) -> tuple[ColumnSchema, ...]:
     _is(isinstance(listed, list), "features is no list", store.MANIFEST)
     features: list[ColumnSchema] = []
     for entry in listed:
-        _is(
-            isinstance(entry, dict) and all(isinstance(value, str) or _words(value) for value in entry.values()),
-            "a feature is no object",
-            store.MANIFEST,
-        )
-        lists = {"missing", "formats", "yes", "no", "order"}
-        _is(all(isinstance(value, list) == (key in lists) for key, value in entry.items()), "a feature has a field of the wrong type", store.MANIFEST)
+        _is(isinstance(entry, dict), "a feature is no object", store.MANIFEST)
+        _is(all(_fits(key, value) for key, value in entry.items()), "a feature has a field of the wrong type", store.MANIFEST)
         try:
             feature = ColumnSchema.from_dict(entry)
         except (TypeError, ValueError) as error:
@@ -161,6 +156,15 @@ def _features(listed: Any) -> tuple[ColumnSchema, ...]:
         features.append(feature)
     _is(len({feature.name for feature in features}) == len(features), "two features have one name", store.MANIFEST)
     return tuple(features)
+
+
+def _fits(key: str, value: Any) -> bool:
+    """Whether a field of a feature has the type that it must have; what the step `typed` makes of it is looked at there."""
+    if key in ("low", "high"):
+        return type(value) in (int, float)
+    if key == "aliases":
+        return isinstance(value, list) and all(_words(pair) and len(pair) == 2 for pair in value)
+    return _words(value) if key in ("missing", "formats", "yes", "no", "order", "spelling") else isinstance(value, str)
 
 
 def _steps(listed: Any, arrays: Mapping[str, Array], files: Mapping[str, bytes], features: tuple[ColumnSchema, ...]) -> tuple[Placed, ...]:
