@@ -38,6 +38,9 @@ def test_sizes(text: object, wanted: int) -> None:
         ({"split": "groups:id"}, "TW002", "split"),
         ({"kinds": {"a": "numeric"}}, "TW002", "kinds.a"),
         ({"learners": [{"nmae": "tree"}]}, "TW001", "did you mean 'name'?"),
+        ({"clean": [{"do": "cap", "colum": "a", "low": 1, "because": "known"}]}, "TW001", "did you mean 'column'?"),
+        ({"clean": [{"do": "polish", "because": "known"}]}, "TW002", "'drop duplicates'"),
+        ({"population": {"sex": 0.5}}, "TW002", "{column: {level: share}}"),
         ({"drop": 3}, "TW002", "drop"),
         ({"time": 10, "candidates": 3}, "TW002", "not both"),
         ({"seed": -1}, "TW002", "seed"),
@@ -78,6 +81,18 @@ plans = st.builds(
     | st.lists(
         st.fixed_dictionaries({"name": st.just("tabular/tree"), "settings": st.none() | st.dictionaries(st.sampled_from("ab"), st.integers())})
     ),
+    clean=st.none()
+    | st.lists(
+        st.sampled_from(
+            [
+                {"do": "merge", "column": "b c", "rule": ["casefold"], "words": {"n y": 'it\'s "NY"'}, "because": "TW185"},
+                {"do": "cap", "column": "a", "low": -1.5, "because": "typing errors"},
+                {"do": "relabel", "rows": [3], "to": ["yes"], "of": "0" * 64, "because": "TW181"},
+                {"do": "weight", "because": "TW195"},
+            ]
+        )
+    ),
+    population=st.none() | st.sampled_from(["shares.csv", {"a": {"<3": 0.5, ">=3": 0.5}}, [{"a": "x", "b c": "y", "share": 1.0}]]),
     allow=st.none() | st.lists(st.fixed_dictionaries({"code": st.just("TW101"), "because": st.just('it is "known": yes')})),
 )
 
@@ -115,6 +130,8 @@ def test_the_command_line_says_the_same_as_the_plan() -> None:
             "candidates": 3,
             "keep_data": False,
             "allow": [{"code": "TW101", "because": "known before the visit"}],
+            "clean": [{"do": "merge", "column": "zip", "words": {"a b": "it's"}, "because": "one word"}, {"do": "weight", "because": "TW195"}],
+            "population": {"sex": {"f": 0.5, "m": 0.5}},
         }
     )
     words = shlex.split(command_of(plan))

@@ -38,6 +38,26 @@ def size(value: Any) -> Any:
     return value
 
 
+def stated_shares(value: Any) -> Any:
+    """A file's name, {column: {level: share}}, or cells as [{column: level, share: 0.5}]. Raises ValueError for anything else."""
+
+    def is_share(share: Any) -> bool:
+        return isinstance(share, int | float) and not isinstance(share, bool)
+
+    if isinstance(value, str | None):
+        return value
+    if isinstance(value, dict) and all(isinstance(levels, dict) and all(map(is_share, levels.values())) for levels in value.values()):
+        return {str(column): {_level(level): float(share) for level, share in levels.items()} for column, levels in value.items()}
+    if isinstance(value, list | tuple) and all(isinstance(cell, dict) and is_share(cell.get("share")) for cell in value):
+        return tuple({str(name): float(part) if name == "share" else _level(part) for name, part in cell.items()} for cell in value)
+    raise ValueError("a population is a file with levels and their share, or {column: {level: share}}, or [{column: level, share: 0.5}]")
+
+
+def _level(level: Any) -> str:
+    """A level as text; YAML reads yes and no as truth values."""
+    return {True: "yes", False: "no"}[level] if isinstance(level, bool) else str(level)
+
+
 def as_list(value: Any) -> Any:
     """One word stands for a list of one."""
     return (value,) if isinstance(value, str) else value
@@ -57,7 +77,8 @@ def known_kind(value: str) -> str:
 
 RowNumber = Annotated[int, Field(ge=0)]
 Spellings = Annotated[tuple[Spelling, ...], BeforeValidator(as_list, json_schema_input_type=str | tuple[str, ...])]
-Population = str | dict[str, dict[str, float]] | tuple[dict[str, str | float], ...]  # a file; shares by column and level; cells with their share
+Shares = str | dict[str, dict[str, float]] | tuple[dict[str, str | float], ...]  # a file; shares by column and level; cells with their share
+Population = Annotated[Shares, BeforeValidator(stated_shares, json_schema_input_type=Shares)]
 Names = Annotated[tuple[str, ...], BeforeValidator(as_list, json_schema_input_type=str | tuple[str, ...])]
 AskedKind = Annotated[str, AfterValidator(known_kind)]
 Seconds = Annotated[float, BeforeValidator(seconds), PlainSerializer(lambda s: f"{s:.12g}s", return_type=str, when_used="unless-none"), Field(gt=0)]

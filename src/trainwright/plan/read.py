@@ -91,9 +91,19 @@ def _plan_error(error: ValidationError, where: str) -> RequestError:
 
 def _fields_at(path: tuple[int | str, ...]) -> list[str]:
     """The keys of the model part that `path` leads to."""
-    model: type[BaseModel] = Plan
+    models: list[type[BaseModel]] = [Plan]
     for part in path:
-        if isinstance(part, str) and part in model.model_fields:
-            kinds = [model.model_fields[part].annotation, *typing.get_args(model.model_fields[part].annotation)]
-            model = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), model)
-    return list(model.model_fields)
+        if isinstance(part, str) and part in models[0].model_fields:
+            models = _parts_in(models[0].model_fields[part].annotation) or models
+        elif isinstance(part, str):  # which of several kinds of entries it is, by its `do`
+            models = [
+                model for model in models if "do" in model.model_fields and part in typing.get_args(model.model_fields["do"].annotation)
+            ] or models
+    return list(models[0].model_fields)
+
+
+def _parts_in(annotation: Any) -> list[type[BaseModel]]:
+    """The model parts that an annotation allows."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [part for argument in typing.get_args(annotation) for part in _parts_in(argument)]

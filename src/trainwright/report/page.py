@@ -18,6 +18,7 @@ from trainwright._version import __version__
 from trainwright.data.dataset import told_of
 from trainwright.report import charts, curves, glossary, sentences
 from trainwright.report.charts import Estimate
+from trainwright.report.ledger import cleaning
 from trainwright.report.numbers import (
     NOTHING,
     count,
@@ -67,6 +68,7 @@ def values(records: Records) -> dict[str, Any]:
         "verdict": verdict(records),
         "tiles": tiles(records),
         "data": data(records),
+        "cleaning": (cleaned := cleaning(records)),
         "findings": findings(records),
         "split": split(records),
         "board": board(records),
@@ -81,6 +83,7 @@ def values(records: Records) -> dict[str, Any]:
         "sections": [
             ("answer", "Answer"),
             ("data", "Data"),
+            *([("cleaning", "Cleaning")] if cleaned else []),
             ("findings", "Findings"),
             ("splits", "Splits"),
             ("candidates", "Candidates"),

@@ -55,6 +55,7 @@ def dataset_lines(dataset: Dataset) -> list[str]:
     lines += column_lines(describe(dataset)["described"], width=shutil.get_terminal_size((140, 24)).columns - 2)
     lines.append(f"target {dataset.target_name}: {dataset.task} ({dataset.why_task}; --task changes it)")
     lines += [f"  {count:,} rows set aside: {reason}" for reason, count in dataset.dropped.items() if count]
+    lines += [f"  cleaned: {entry['said']} ({entry['because']})" for entry in dataset.cleaned]
     how = f"{len(splits.sealed):,} rows sealed, {len(splits.open):,} open" if splits.design == "sealed" else "nested cross-validation, no row sealed"
     lines.append(f"split {splits.how}: {how} ({splits.why}; --split changes it)")
     lines += [f"finding {f.code}{' (blocks)' if f.blocking else ''}: {f.what} [{f.where}]" for f in dataset.findings[:12]]

@@ -265,7 +265,20 @@ def what_next(records: Records) -> tuple[Next, ...]:
     return tuple(out)
 
 
-LOOKING = ("source", "target", "task", "positive", "split", "test", "weight", "kinds", "drop", "protected")  # what `check` depends on
+LOOKING = (
+    "source",
+    "target",
+    "task",
+    "positive",
+    "split",
+    "test",
+    "weight",
+    "kinds",
+    "drop",
+    "clean",
+    "population",
+    "protected",
+)  # what `check` depends on
 
 
 def again(records: Records, *, verb: str = "train", **changed: object) -> str:

@@ -22,6 +22,7 @@ from trainwright.runtime.columns import Coded, Column
 from trainwright.runtime.schema import ColumnSchema
 from trainwright.runtime.spelling import SPELLINGS, respelled
 
+CLEANED = "cleaned, see the ledger"
 MERGED = ("category", "text", "identifier", "constant")  # the words of an ordered category are named in its kind
 
 
@@ -114,7 +115,8 @@ def _replaced(table: Table, schema: ColumnSchema, column: Column) -> Table:
 
 def _described(described: Described, schema: ColumnSchema, column: Column) -> Described:
     missing, distinct = counted(column)
-    return dataclasses.replace(described, schema=schema, missing=missing, distinct=distinct)
+    note = described.note if CLEANED in described.note else "; ".join(part for part in (described.note, CLEANED) if part)
+    return dataclasses.replace(described, schema=schema, missing=missing, distinct=distinct, note=note)
 
 
 def counted(column: Column) -> tuple[int, int]:

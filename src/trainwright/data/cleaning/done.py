@@ -27,8 +27,11 @@ class Done:
 
 
 def told(cleaned: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """What the evidence must say of a dataset that was cleaned, from its entries as `Done.as_dict` gives them."""
-    return tuple(f"cleaned before training: {entry['said']} ({entry['because']})" for entry in cleaned if entry["rows"] or entry["cells"])
+    """What the evidence must say of a dataset that was cleaned: one note on all that was done, and one on weights, which change every figure."""
+    worked = [entry for entry in cleaned if entry["rows"] or entry["cells"]]
+    weights = [entry["said"] for entry in worked if entry["do"] == "weight"]
+    rest = [f"{entry['said']} ({entry['because']})" for entry in worked if entry["do"] != "weight"]
+    return (*([f"the data was cleaned before training: {'; '.join(rest)}"] if rest else []), *weights)
 
 
 def does_not_apply(number: int, do: str, what: str, *, why: str, fix: str) -> RequestError:

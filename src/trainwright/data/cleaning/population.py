@@ -80,12 +80,7 @@ def _cells(population: Any, where: str) -> list[tuple[dict[str, str], float]]:
         return _lines(Path(population), where)
     if isinstance(population, Mapping):
         return [({column: str(level)}, float(share)) for column, shares in population.items() for level, share in shares.items()]
-    cells = []
-    for line in population:
-        if SHARE not in line or isinstance(line[SHARE], str):
-            raise _wrong("a cell has no share", where, "nothing says how many rows there should be", "write {column: level, share: 0.25}")
-        cells.append(({name: str(level) for name, level in line.items() if name != SHARE}, float(line[SHARE])))
-    return cells
+    return [({name: str(level) for name, level in line.items() if name != SHARE}, float(line[SHARE])) for line in population]
 
 
 def _lines(path: Path, where: str) -> list[tuple[dict[str, str], float]]:

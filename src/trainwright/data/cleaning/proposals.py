@@ -59,11 +59,12 @@ def in_words(fix: Fixing, dataset: Dataset | None = None) -> str:
     if isinstance(fix, Relabel):
         return f"give {_rows(fix)} another target (training rows alone)"
     if isinstance(fix, Merge):
-        how = " and ".join([f"by {', '.join(fix.rule)}"] * bool(fix.rule) + [f"{len(fix.words):,} by name"] * bool(fix.words))
-        return f"merge spellings of column {fix.column!r} ({how}{_cells(fix, dataset)})"
+        how = [f"by {', '.join(fix.rule)}"] if fix.rule else []
+        how += [f"{len(fix.words):,} by name"] if fix.words else []
+        return f"merge spellings of column {fix.column!r} {' and '.join(how)}{_cells(fix, dataset)}"
     if isinstance(fix, Cap):
-        ends = " and ".join([f"below {fix.low:g}"] * (fix.low is not None) + [f"above {fix.high:g}"] * (fix.high is not None))
-        return f"cap column {fix.column!r} {ends}{_cells(fix, dataset)}"
+        ends = [f"{word} {end:g}" for word, end in (("below", fix.low), ("above", fix.high)) if end is not None]
+        return f"cap column {fix.column!r} {' and '.join(ends)}{_cells(fix, dataset)}"
     return "weight rows so that their shares are those of the stated population"
 
 
@@ -86,7 +87,7 @@ def accepted(plan: Plan, offered: Sequence[Proposal], wanted: Sequence[str]) -> 
     chosen = set()
     for word in wanted:
         found = [p.number for p in offered if word.strip() in (ALL, p.code, str(p.number))]
-        if not found:
+        if not found and word.strip() != ALL:
             listed = ", ".join(f"{p.number} ({p.code})" for p in offered)
             raise RequestError(
                 "TW078",
@@ -107,7 +108,7 @@ def undone(plan: Plan, wanted: Sequence[str]) -> Plan:
     gone = set()
     for word in wanted:
         found = [n for n, fix in enumerate(plan.clean, start=1) if word.strip() in (ALL, str(n), fix.because.partition(" ")[0])]
-        if not found:
+        if not found and word.strip() != ALL:
             listed = ", ".join(f"{n} ({fix.do}: {fix.because})" for n, fix in enumerate(plan.clean, start=1))
             raise RequestError(
                 "TW078",

@@ -100,9 +100,10 @@ def clean_rows(clean: Sequence[Fixing], splits: Splits, target: Target) -> tuple
             if len(gone):
                 reason = f"dropped: {fix.because}"
                 dropped[reason] = dropped.get(reason, 0) + len(gone)
-            said = (
-                f"{len(gone):,} of {len(named):,} rows named were set aside{stayed}" if len(gone) else f"nothing changed: no row was dropped{stayed}"
-            )
+            measured = "; they are not measured either, since no rows are sealed" if splits.design == "nested" else ""
+            said = f"{len(gone):,} of {len(named):,} rows named were set aside{stayed}{measured}"
+            if not len(gone):
+                said = f"nothing changed: no row was dropped{stayed}"
             done[place] = Done(fix.do, fix.because, said, rows=len(gone), kept=int((~is_open).sum()))
         else:
             wanted = _targets(place + 1, fix, target)[is_open]
@@ -137,8 +138,8 @@ def _counts(values: Floats, classes: int) -> list[int | None]:
 
 def _stayed(sealed: int, other: int) -> str:
     """How many of the rows that an entry names it did not touch, and why, for the end of a sentence."""
-    parts = [f"{sealed:,} are sealed and stay as they are"] * bool(sealed) + [f"{other:,} were set aside already"] * bool(other)
-    return "".join(f"; {part}" for part in parts)
+    parts = ((sealed, "are sealed and stay as they are"), (other, "were set aside already"))
+    return "".join(f"; {rows:,} {what}" for rows, what in parts if rows)
 
 
 def _targets(number: int, fix: Relabel, target: Target) -> Floats:

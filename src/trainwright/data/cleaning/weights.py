@@ -72,13 +72,8 @@ def calibrated(margins: Sequence[Margin], rows: Rows, base: Floats, *, trim: flo
     inverse = inverse.reshape(-1)
     start = np.bincount(inverse, weights=base, minlength=combined.shape[1]).astype(np.float64)  # rows of one combination of cells share a factor
     factor, converged = _raked(margins, combined, start)
-    mean = float((factor * start).sum() / start.sum())
-    factor = factor / mean
-    beyond = factor > trim
+    factor, beyond = _trimmed(factor / float((factor * start).sum() / start.sum()), start, trim)
     trimmed = int(beyond[inverse].sum())
-    if trimmed:
-        factor = np.minimum(factor, trim)
-        factor = factor / float((factor * start).sum() / start.sum())
     weights = factor * start
     off = 0.0
     for margin, cell in zip(margins, combined, strict=True):
@@ -108,6 +103,16 @@ def _raked(margins: Sequence[Margin], combined: Rows, start: Floats) -> tuple[Fl
         if moved < CLOSE:
             return factor, True
     return factor, False
+
+
+def _trimmed(factor: Floats, start: Floats, trim: float) -> tuple[Floats, NDArray[np.bool_]]:
+    """Factors of mean 1 (by `start`), none above `trim`, the others in their proportions; and which were cut."""
+    beyond = np.zeros(len(factor), np.bool_)
+    while (more := (factor > trim * (1 + 1e-12)) & ~beyond).any():
+        beyond |= more
+        left = start.sum() - trim * start[beyond].sum()  # never below 0: what was cut stood above trim, at a mean of 1
+        factor = np.where(beyond, trim, factor * (left / (factor * start)[~beyond].sum()))
+    return factor, beyond
 
 
 def weigh(fix: Weigh, margins: Sequence[Margin], splits: Splits, weight: Floats | None, rows: int) -> tuple[Floats, Done]:

@@ -50,7 +50,7 @@ def _gap(margin: Json, cell: Json) -> str:
     expected = share(cell["expected"])
     if cell["found"] is None:
         return f"{_named(margin, cell)} has fewer than 10 rows, expected {expected}"
-    return f"{_named(margin, cell)} has {share(cell['found'])} (95 % interval {share(cell['low'])} to {share(cell['high'])}), expected {expected}"
+    return f"{_named(margin, cell)} has {share(cell['found'])} (interval {share(cell['low'])} to {share(cell['high'])}), expected {expected}"
 
 
 def absent(subject: Subject) -> Iterable[Found]:
