@@ -60,7 +60,7 @@ def describe(scanned: Scanned, asked: Asked) -> tuple[tuple[Described, ...], dic
     """
     scanned = scanned.held()
     numbers, looks, pointed = _first_look(scanned, asked)
-    comma = _has_comma(looks, asked, pointed)
+    comma = has_comma(looks, asked, pointed)
     distinct = _count_all(numbers) if numbers else {}
     typed: dict[str, tuple[Inferred, Cells]] = {}
     left = []  # columns of which the cells are needed
@@ -80,7 +80,7 @@ def describe(scanned: Scanned, asked: Asked) -> tuple[tuple[Described, ...], dic
     for name in scanned.names:
         inferred, cells = typed.pop(name)
         role = asked.role(name)
-        _check_role(inferred, role, asked)
+        check_role(inferred, role, asked)
         columns[name] = cells.column
         described.append(describe_one(inferred, role, cells, distinct.get(name) if inferred.schema.kind in ("number", "yesno") else None))
     return tuple(described), columns
@@ -117,7 +117,7 @@ def _one(
     name, role = series.name, asked.role(series.name)
     if name in asked.kinds:
         return _as_asked(series, asked.kinds[name], replace(look or look_at(series, role), comma=comma), asked)
-    if numbers is not None and distinct is not None and not (comma and _all_grouped(series)):
+    if numbers is not None and distinct is not None and not (comma and all_grouped(series)):
         inferred = infer_number(name, role, numbers, distinct=distinct, written=ColumnSchema(name=name, kind="number"))
         cells = Cells(numbers, _none()) if inferred.schema.kind in ("number", "yesno") else type_series(series, inferred.schema)
         return _without_points(inferred, series), cells
@@ -134,16 +134,30 @@ def describe_one(inferred: Inferred, role: Role, cells: Cells, distinct: int | N
     else:
         missing = int(np.isnan(column).sum())
         distinct = count_distinct(column) if distinct is None else distinct
+    return described_as(inferred, role, missing, distinct, cells.endless)
+
+
+def described_as(inferred: Inferred, role: Role, missing: int, distinct: int, endless: int) -> Described:
+    """The same line, from what was counted."""
     notes = [inferred.note] if inferred.note else []
-    if cells.endless:
-        notes.append(f"{cells.endless:,} infinities read as missing" if cells.endless > 1 else "1 infinity read as missing")
-    return Described(schema, role, inferred.why, flag_of(schema, distinct), missing, distinct, "; ".join(notes))
+    if endless:
+        notes.append(f"{endless:,} infinities read as missing" if endless > 1 else "1 infinity read as missing")
+    return Described(inferred.schema, role, inferred.why, flag_of(inferred.schema, distinct), missing, distinct, "; ".join(notes))
 
 
 def _without_points(inferred: Inferred, series: pl.Series) -> Inferred:
     """Say it when words that are whole numbers lost their ".0"."""
-    if inferred.schema.kind not in ("category", "ordered", "identifier", "constant") or not series.str.contains(rf"^\s*{WHOLE_WITH_ZEROS}\s*$").any():
-        return inferred
+    return without_points(inferred) if has_points_to_lose(inferred.schema, series) else inferred
+
+
+def has_points_to_lose(schema: ColumnSchema, series: pl.Series) -> bool:
+    """Whether a cell is a whole number with a point, of a kind that has no points."""
+    if schema.kind not in ("category", "ordered", "identifier", "constant"):
+        return False
+    return bool(series.str.contains(rf"^\s*{WHOLE_WITH_ZEROS}\s*$").any())
+
+
+def without_points(inferred: Inferred) -> Inferred:
     return replace(inferred, note="whole numbers are written without a point: 3.0 is the word 3")
 
 
@@ -188,25 +202,34 @@ def _clean_numbers(frame: pl.DataFrame) -> dict[str, NDArray[np.float64]]:
 
 def look_at(series: pl.Series, role: Role, *, whole: bool = False) -> Look:
     """The distinct cells of a series and how often each occurs, on a sample of rows where they are many."""
+    sampled = not whole and len(series) > MANY
+    return look_of(series.gather_every(len(series) // SAMPLE) if sampled else series, role, sampled=sampled)
+
+
+def look_of(part: pl.Series, role: Role, *, sampled: bool) -> Look:
+    """The look that these cells give."""
     import polars as pl
 
-    sampled = not whole and len(series) > MANY
-    part = series.gather_every(len(series) // SAMPLE) if sampled else series
     if part.dtype != pl.String:
         part = part.cast(pl.String)
+    ordered = dict(sorted(counts_of(part).items()))  # value_counts has no order of its own
+    return Look(part.name, role, ordered, len(part), sampled, [text.strip(BLANKS) for text in part.head(500).drop_nulls().to_list()])
+
+
+def counts_of(part: pl.Series) -> Counter[str]:
+    """How often each cell of text occurs, without blanks at its ends; empty ones are left out."""
     if len(part) <= FEW:
         counts = Counter(text.strip(BLANKS) for text in part.to_list() if text is not None)
     else:
         counted = part.value_counts(name="\0n")
         counts = Counter()
-        for text, count in zip(counted[series.name].to_list(), counted["\0n"].to_list(), strict=True):
+        for text, count in zip(counted[part.name].to_list(), counted["\0n"].to_list(), strict=True):
             counts[(text or "").strip(BLANKS)] += count
     del counts[""]
-    ordered = dict(sorted(counts.items()))  # value_counts has no order of its own
-    return Look(series.name, role, ordered, len(part), sampled, [text.strip(BLANKS) for text in part.head(500).drop_nulls().to_list()])
+    return counts
 
 
-def _has_comma(looks: Mapping[str, Look], asked: Asked, pointed: Set[str]) -> bool:
+def has_comma(looks: Mapping[str, Look], asked: Asked, pointed: Set[str]) -> bool:
     """Whether the file writes decimals with a comma: a column can only be read so, or cells are separated by semicolons and no number has a point."""
     for look in looks.values():
         marks = set(marks_in(look.counts, loose=True))
@@ -216,7 +239,7 @@ def _has_comma(looks: Mapping[str, Look], asked: Asked, pointed: Set[str]) -> bo
     return asked.semicolons and not pointed
 
 
-def _all_grouped(series: pl.Series) -> bool:
+def all_grouped(series: pl.Series) -> bool:
     """Whether all points stand between groups of three digits, and there is one."""
     points = series.drop_nulls().filter(series.drop_nulls().str.contains(".", literal=True))
     return len(points) > 0 and bool(points.str.contains(r"^\s*[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3})+\s*$").all())
@@ -226,7 +249,7 @@ def _text(series: pl.Series, look: Look) -> tuple[Inferred, Cells]:
     """Infer and type a column of text cells; a second time from all rows, where the sample was contradicted."""
     inferred = infer_text(look)
     cells = type_series(series, inferred.schema)
-    if look.sampled and _contradicted(inferred.schema, cells):
+    if look.sampled and contradicted(inferred.schema, cells.column, len(cells.bad), _gaps(cells.column)):
         return _text(series, replace(look_at(series, look.role, whole=True), comma=look.comma))
     if len(cells.bad):  # by the rules it cannot be; words lose nothing
         inferred = Inferred(ColumnSchema(name=look.name, kind="category"), "cells of several kinds")
@@ -242,10 +265,13 @@ def _text(series: pl.Series, look: Look) -> tuple[Inferred, Cells]:
     return _without_points(finer, series), replace(type_series(series, finer.schema), endless=cells.endless)
 
 
-def _contradicted(schema: ColumnSchema, cells: Cells) -> bool:
-    """Whether the typed rows do not bear out what a sample said."""
-    column = cells.column
-    if len(cells.bad):
+def _gaps(column: Column) -> int:
+    return int((column.codes < 0).sum()) if isinstance(column, Coded) else 0
+
+
+def contradicted(schema: ColumnSchema, column: Column, bad: int, missing: int) -> bool:
+    """Whether the typed rows, of which `bad` did not fit, do not bear out what a sample said."""
+    if bad:
         return True
     if not isinstance(column, Coded):
         return False
@@ -254,7 +280,7 @@ def _contradicted(schema: ColumnSchema, cells: Cells) -> bool:
         return words > 1
     if schema.kind == "ordered":
         return not set(column.vocabulary) <= set(schema.order)
-    return schema.kind == "identifier" and words < 0.9 * int((column.codes >= 0).sum())
+    return schema.kind == "identifier" and words < 0.9 * (len(column) - missing)
 
 
 def has_no_typed_form(dtype: Any) -> bool:
@@ -275,41 +301,69 @@ def _native(series: pl.Series, role: Role) -> tuple[Inferred, Cells]:
     if dtype.is_numeric() or dtype.is_decimal() or dtype == pl.Null:
         cells = type_series(series, schema)
         values = cast("NDArray[np.float64]", cells.column)
-        inferred = infer_number(name, role, values, distinct=count_distinct(values), written=schema)
+        inferred = infer_native(name, dtype, role, count_distinct(values), values)
         if inferred.schema.kind not in ("number", "yesno"):
             cells = replace(type_series(series, inferred.schema), endless=cells.endless)
         return inferred, cells
+    ordered = dtype == pl.Enum and role in ("feature", "protected", "set aside") and len(dtype.categories) > 2
     distinct = series.drop_nulls().n_unique()
+    if dtype in (pl.Categorical, pl.Enum) and not (ordered and distinct > 1):
+        return _text(series.cast(pl.String), look_at(series.cast(pl.String), role))
+    inferred = infer_native(name, dtype, role, distinct, None)
+    return inferred, type_series(series, inferred.schema)
+
+
+def infer_native(name: str, dtype: Any, role: Role, distinct: int, values: NDArray[np.float64] | None) -> Inferred:
+    """The kind of a column that has a type of its own, by how many distinct values it has, and by the values where they are numbers.
+
+    Raises SourceError TW036 for a type that no cell of a table may have.
+    """
+    import polars as pl
+
+    schema = ColumnSchema(name=name, kind="number")
+    if dtype.is_numeric() or dtype.is_decimal() or dtype == pl.Null:
+        assert values is not None  # such a column was typed as numbers
+        return infer_number(name, role, values, distinct=distinct, written=schema)
     if dtype == pl.Boolean:
         kind: Kind = "category" if role in ("target", "group") else "yesno" if distinct == 2 else "constant"
         schema = replace(schema, kind=kind, yes=("true",) if kind == "yesno" else (), no=("false",) if kind == "yesno" else ())
-        return _typed(series, schema, "true and false" if distinct == 2 else "one value, or none")
+        return Inferred(schema, "true and false" if distinct == 2 else "one value, or none")
     if dtype in (pl.Date, pl.Datetime):
         if role == "group":
-            return _typed(series, replace(schema, kind="identifier"), f"the group: {distinct:,} distinct values")
+            return Inferred(replace(schema, kind="identifier"), f"the group: {distinct:,} distinct values")
         if distinct < 2 and role != "time":
-            return _typed(series, replace(schema, kind="constant"), "one value, or none")
-        return _typed(series, replace(schema, kind="datetime", formats=("iso",)), "a date-time in the source")
-    if dtype == pl.Enum and role in ("feature", "protected", "set aside") and len(dtype.categories) > 2 and distinct > 1:
+            return Inferred(replace(schema, kind="constant"), "one value, or none")
+        return Inferred(replace(schema, kind="datetime", formats=("iso",)), "a date-time in the source")
+    if dtype == pl.Enum:
         order = tuple(dict.fromkeys(word.strip(BLANKS) for word in dtype.categories.to_list()))
-        return _typed(series, replace(schema, kind="ordered", order=order), f"{len(order)} words in an order that the source gives")
-    if dtype in (pl.Categorical, pl.Enum):
-        return _text(series.cast(pl.String), look_at(series.cast(pl.String), role))
-    raise SourceError(
+        return Inferred(replace(schema, kind="ordered", order=order), f"{len(order)} words in an order that the source gives")
+    raise no_cells(name, dtype)
+
+
+def no_cells(name: str, dtype: Any) -> SourceError:
+    """The error for a column whose type no cell of a table may have."""
+    return SourceError(
         "TW036", f"column {name!r} holds {str(dtype).split('(')[0].lower()} values", where=f"column {name!r}",
         why="a table has one plain value in each cell",
         fix=f"turn it into numbers or text, or leave it out: --drop {shlex.quote(name)}",
     )  # fmt: skip
 
 
-def _typed(series: pl.Series, schema: ColumnSchema, why: str) -> tuple[Inferred, Cells]:
-    return Inferred(schema, why), type_series(series, schema)
-
-
 def _as_asked(series: pl.Series, kind: str, look: Look, asked: Asked) -> tuple[Inferred, Cells]:
     """Read a column as the kind that the user gives. Raises SourceError TW032 when its cells contradict it."""
     import polars as pl
 
+    if look.sampled:
+        look = replace(look_at(series, look.role, whole=True), comma=look.comma)
+    inferred = as_asked(series.dtype == pl.String, kind, look, asked)
+    cells = type_series(series, inferred.schema)
+    if len(cells.bad):
+        raise unfit(inferred.schema, len(cells.bad), int(cells.bad[0]), asked)
+    return inferred, cells
+
+
+def as_asked(text: bool, kind: str, look: Look, asked: Asked) -> Inferred:
+    """How a column (of text, or of a type of its own) is read as the kind that the user gives, by a look at all its cells. Raises SourceError TW032."""
     kind, _, order = kind.partition(":")
     if kind not in KINDS:
         raise SourceError(
@@ -319,41 +373,35 @@ def _as_asked(series: pl.Series, kind: str, look: Look, asked: Asked) -> tuple[I
             why="a kind decides how cells are read",
             fix=f"one of {', '.join(KINDS)}",
         )
-    if look.sampled:
-        look = replace(look_at(series, look.role, whole=True), comma=look.comma)
-    if series.dtype != pl.String and kind in ("number", "datetime"):
+    if not text and kind in ("number", "datetime"):
         written = ColumnSchema(name=look.name, kind=kind, formats=("iso",) if kind == "datetime" else ())  # type: ignore[arg-type]  # checked above
-        inferred: Inferred | None = Inferred(written, "as asked")
-    else:
-        inferred = as_kind(kind, look, tuple(word.strip() for word in order.split("<")) if order else ())  # type: ignore[arg-type]  # checked above
-    if inferred is None:
-        fix = (
-            f"write the order: --kind {shlex.quote(f'{look.name}=ordered:low<medium<high')}"
-            if kind == "ordered"
-            else f"leave out --kind {look.name}={kind}, or mend the cells"
-        )
-        raise SourceError(
-            "TW032",
-            f"the cells of column {look.name!r} cannot be read as {kind}",
-            where=f"{asked.path}, column {look.name!r}",
-            why="too many of them are something else",
-            fix=fix,
-        )
-    cells = type_series(series, inferred.schema)
-    if len(cells.bad):
-        raise unfit(inferred.schema, cells.bad, asked)
-    return inferred, cells
+        return Inferred(written, "as asked")
+    inferred = as_kind(kind, look, tuple(word.strip() for word in order.split("<")) if order else ())  # type: ignore[arg-type]  # checked above
+    if inferred is not None:
+        return inferred
+    fix = (
+        f"write the order: --kind {shlex.quote(f'{look.name}=ordered:low<medium<high')}"
+        if kind == "ordered"
+        else f"leave out --kind {look.name}={kind}, or mend the cells"
+    )
+    raise SourceError(
+        "TW032",
+        f"the cells of column {look.name!r} cannot be read as {kind}",
+        where=f"{asked.path}, column {look.name!r}",
+        why="too many of them are something else",
+        fix=fix,
+    )
 
 
-def unfit(schema: ColumnSchema, bad: NDArray[np.int64], asked: Asked) -> SourceError:
-    """The error for cells that are not what a fixed schema asks for."""
+def unfit(schema: ColumnSchema, bad: int, first: int, asked: Asked) -> SourceError:
+    """The error for so many cells that are not what a fixed schema asks for; `first` is the row of the first."""
     return SourceError(
-        "TW032", f"{len(bad):,} cells of column {schema.name!r} cannot be read as {schema.kind}", where=asked.place(schema.name, int(bad[0])),
+        "TW032", f"{bad:,} cells of column {schema.name!r} cannot be read as {schema.kind}", where=asked.place(schema.name, first),
         why="read otherwise than before, they would mean something else", fix="mend these cells, or leave them empty",
     )  # fmt: skip
 
 
-def _check_role(inferred: Inferred, role: Role, asked: Asked) -> None:
+def check_role(inferred: Inferred, role: Role, asked: Asked) -> None:
     schema = inferred.schema
     if schema.kind in ("image", "audio") and role not in ("set aside", "group"):
         raise SourceError(

@@ -128,7 +128,7 @@ def skewness(values: Floats) -> float:
     return float((((values - values.mean()) / spread) ** 3).mean()) if spread > 0 else 0.0
 
 
-def _mixed(bits: U64) -> U64:
+def mixed(bits: U64) -> U64:
     """Every bit of the input moves every bit of the output. Source: Steele, Lea & Flood (2014), OOPSLA: splitmix64."""
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -145,5 +145,5 @@ def fingerprints(columns: Iterable[Column], rows: Rows) -> U64:
             values = column[rows] + 0.0  # -0.0 becomes 0.0
             values[np.isnan(values)] = np.nan  # all NaN get the same bits
             bits = values.view(np.uint64)
-        total = _mixed(total * np.uint64(0x9E3779B97F4A7C15) + _mixed(bits + np.uint64(0x9E3779B97F4A7C15)))
+        total = mixed(total * np.uint64(0x9E3779B97F4A7C15) + mixed(bits + np.uint64(0x9E3779B97F4A7C15)))
     return total

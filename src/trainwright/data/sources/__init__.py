@@ -25,11 +25,14 @@ from trainwright.data.cells import type_series
 from trainwright.data.dataset import Described, Role, Source, Table
 from trainwright.data.describe import Asked, describe, describe_one, has_no_typed_form, unfit
 from trainwright.data.infer import Inferred
+from trainwright.data.room import STREAMED, Room
 from trainwright.data.sources.delimited import check_names, csv_records, read_delimited, scan, text_of
 from trainwright.data.sources.frames import frame_from
 from trainwright.data.sources.parquet import scan_parquet
 from trainwright.data.sources.scanned import Scanned, in_memory
 from trainwright.data.sources.sniff import Dialect
+from trainwright.data.sources.stretched import read_stretched
+from trainwright.data.stream import describe_streamed, type_streamed
 from trainwright.errors import MachineError, SourceError, nearest
 from trainwright.record.digests import canonical, digest_bytes, digest_file, digest_files
 from trainwright.runtime.columns import Coded, Column
@@ -43,6 +46,7 @@ NOT_YET: Final[Mapping[str, str]] = {
     ".sas7bdat": "SAS", ".rds": "R", ".rdata": "R", ".pkl": "pickle", ".pickle": "pickle", ".h5": "HDF5", ".hdf5": "HDF5", ".mat": "MATLAB",
     ".npy": "numpy", ".npz": "numpy",
 }  # fmt: skip
+PACKED: Final = 5  # times that a gzip file is smaller than its text, about
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,16 +67,19 @@ def read_table(
     kinds: Mapping[str, Any] | None = None,
     roles: Mapping[str, Role] | None = None,
     like: Sequence[ColumnSchema] = (),
+    room: Room | None = None,
 ) -> Table:
     """Read a source and type its columns, a few at a time.
 
     Takes   a path, or a table in memory (Polars, pandas, Arrow, anything with `__arrow_c_stream__`, a list of dicts, a dict of columns);
             `kinds` by column name (also "ordered:low<medium<high"); `roles` by column name (all others are features);
             `like`, the schemas of an earlier table: its columns are then read by those rules and nothing is inferred;
-            other columns are not read (`Source.columns` counts them all the same).
+            other columns are not read (`Source.columns` counts them all the same);
+            `room`: where columns go that are too large to be held, and from which size on a file is read in chunks.
     Raises  SourceError TW020 to TW039 for what cannot be read or is not what was asked, MachineError TW091 without permission.
     """
-    opened = _open_path(source) if isinstance(source, (str, Path)) else _open_frame(source)
+    room = room or Room()
+    opened = open_source(source, room)
     kinds, roles = kinds or {}, roles or {}
     for name in (*kinds, *roles):
         if name not in opened.scanned.dtypes:
@@ -81,13 +88,19 @@ def read_table(
     asked = Asked({name: str(kind) for name, kind in kinds.items()}, roles, opened.path, lines.place, opened.details.get("delimiter") == ";")
     notes = list(opened.notes)
     if like:
-        described, columns = _as_before(opened.scanned, like, asked)
+        described, columns = _as_before(opened.scanned, like, asked, room)
         width = len(opened.scanned.dtypes)
     else:
-        described, columns = describe(_without_nested(opened.scanned, roles, notes), asked)
+        scanned = _without_nested(opened.scanned, roles, notes)
+        described, columns = describe_streamed(scanned, asked, room) if scanned.chunks is not None else describe(scanned, asked)
         width = len(columns)
     digest = opened.digest or digest_columns(columns)
     return Table(Source(opened.path, opened.format, digest, opened.scanned.height, width, opened.details, tuple(notes)), described, columns)
+
+
+def open_source(source: str | Path | object, room: Room) -> Opened:
+    """A source whose structure is known. A large file comes with `Scanned.chunks`. Raises as `read_table`, for what concerns no single column."""
+    return _open_path(source, room) if isinstance(source, (str, Path)) else _open_frame(source)
 
 
 def no_column(name: str, path: str, names: Sequence[str], *, role: str | None = None) -> SourceError:
@@ -110,6 +123,8 @@ def line_of(source: Source, row: int) -> int | None:
         return None
     if source.details.get("straight"):
         return int(source.details["first_line"]) + row
+    if not Path(source.path).is_file() or Path(source.path).stat().st_size > STREAMED:
+        return None  # the lines would have to be counted in memory
     try:
         lines = _lines(source.path, source.digest, bool(source.details.get("irregular")))
     except (OSError, SourceError):
@@ -159,7 +174,7 @@ def _open_frame(source: object) -> Opened:
     return Opened(in_memory(frame), "frame", "frame", None, {"from": type(source).__module__.partition(".")[0]}, tuple(notes))
 
 
-def _open_path(source: str | Path) -> Opened:
+def _open_path(source: str | Path, room: Room) -> Opened:
     name = str(source)
     path = Path(source)
     if "://" in name or path.suffix.lower() in NOT_YET:
@@ -175,7 +190,7 @@ def _open_path(source: str | Path) -> Opened:
         if not path.exists():
             raise _no_file(path)
         if path.is_dir():
-            return _open_folder(path)
+            return _open_folder(path, room)
         if not path.is_file():
             raise SourceError(
                 "TW022",
@@ -187,7 +202,10 @@ def _open_path(source: str | Path) -> Opened:
         with path.open("rb") as file:
             head = file.read(4)
         if head == b"PAR1" or path.suffix.lower() in (".parquet", ".pq"):
-            return _parquet([path], name, {})
+            return _parquet([path], name, {}, room)
+        if path.stat().st_size * (PACKED if head.startswith(b"\x1f\x8b") else 1) > room.streamed:
+            long, digest = read_stretched(path, name, room)
+            return Opened(long.scanned, name, "csv", digest, long.details, long.notes)
         data, dialect, digest = _content(path, name)
     text = read_delimited(data, dialect, name)
     return Opened(text.scanned, name, "csv", digest, text.details, text.notes)
@@ -199,7 +217,7 @@ def _content(path: Path, name: str) -> tuple[bytes, Dialect, str]:
     return *text_of(raw, name), digest_bytes(raw)
 
 
-def _open_folder(path: Path) -> Opened:
+def _open_folder(path: Path, room: Room) -> Opened:
     files = sorted(file for file in path.iterdir() if file.suffix.lower() in (".parquet", ".pq") and file.is_file())
     if not files:
         tables = [file.name for file in sorted(path.iterdir()) if file.is_file() and not file.name.startswith(".")]
@@ -208,12 +226,12 @@ def _open_folder(path: Path) -> Opened:
             "TW022", "this is a folder, and has no Parquet files", where=str(path), why="only a folder of Parquet files is read as one table",
             fix=f"did you mean {path / near}?" if near else "name a file in it",
         )  # fmt: skip
-    return _parquet(files, str(path), {"files": len(files)})
+    return _parquet(files, str(path), {"files": len(files)}, room)
 
 
-def _parquet(files: Sequence[Path], path: str, details: dict[str, Any]) -> Opened:
+def _parquet(files: Sequence[Path], path: str, details: dict[str, Any], room: Room) -> Opened:
     notes = [f"{len(files)} files were read as one table, in the order of their names"] if len(files) > 1 else []
-    scanned = scan_parquet(files, path, notes)
+    scanned = scan_parquet(files, path, notes, room)
     if not scanned.height or not scanned.dtypes:
         raise SourceError("TW024", "the file has no rows", where=path, why="without rows there is nothing to learn", fix="was the export finished?")
     digest = digest_files({file.name: digest_file(file) for file in files}) if "files" in details else digest_file(files[0])
@@ -273,33 +291,41 @@ def _without_nested(scanned: Scanned, roles: Mapping[str, Role], notes: list[str
     return scanned.without(nested) if nested else scanned
 
 
-def _as_before(scanned: Scanned, like: Sequence[ColumnSchema], asked: Asked) -> tuple[tuple[Described, ...], dict[str, Column]]:
+def _as_before(scanned: Scanned, like: Sequence[ColumnSchema], asked: Asked, room: Room) -> tuple[tuple[Described, ...], dict[str, Column]]:
     """The columns of an earlier table, read by its rules; no others.
 
     Raises  SourceError TW039 for one that is missing, TW032 for cells that do not fit.
     """
     described: list[Described] = []
     columns: dict[str, Column] = {}
+    all_there(scanned, like, asked.path)
+    if scanned.chunks is not None:
+        return type_streamed(scanned, like, asked, room)
+    wanted = {schema.name: schema for schema in like}
+    for batch in scanned.batches(list(wanted)):
+        for series in batch:
+            schema = wanted[series.name]
+            cells = type_series(series, schema)
+            if len(cells.bad):
+                raise unfit(schema, len(cells.bad), int(cells.bad[0]), asked)
+            columns[schema.name] = cells.column
+            described.append(describe_one(Inferred(schema, "as in the earlier table"), asked.role(schema.name), cells))
+        del batch, series  # before the next one is read
+    return tuple(described), columns
+
+
+def all_there(scanned: Scanned, like: Sequence[ColumnSchema], path: str) -> None:
+    """Raises SourceError TW039 when a column of an earlier table is missing."""
     lacking = [schema.name for schema in like if schema.name not in scanned.dtypes]
     wanted = {schema.name: schema for schema in like}
     if lacking:
         near = nearest(lacking[0], [name for name in scanned.names if name not in wanted])
         raise SourceError(
             "TW039", f"there is no column {lacking[0]!r}" + (f", nor {len(lacking) - 1} others" if len(lacking) > 1 else ""),
-            where=f"{asked.path}, {len(scanned.dtypes)} columns",
+            where=f"{path}, {len(scanned.dtypes)} columns",
             why="the earlier table has it, and the two must have the same columns",
             fix=f"did you mean {near!r}? rename it" if near else "add it; leave its cells empty where the value is not known",
         )  # fmt: skip
-    for batch in scanned.batches(list(wanted)):
-        for series in batch:
-            schema = wanted[series.name]
-            cells = type_series(series, schema)
-            if len(cells.bad):
-                raise unfit(schema, cells.bad, asked)
-            columns[schema.name] = cells.column
-            described.append(describe_one(Inferred(schema, "as in the earlier table"), asked.role(schema.name), cells))
-        del batch, series  # before the next one is read
-    return tuple(described), columns
 
 
 def digest_columns(columns: Mapping[str, Column]) -> str:
@@ -316,4 +342,4 @@ def digest_columns(columns: Mapping[str, Column]) -> str:
     return digest.hexdigest()
 
 
-__all__ = ["digest_columns", "line_of", "no_column", "read_table"]
+__all__ = ["Opened", "all_there", "digest_columns", "line_of", "no_column", "open_source", "read_table"]

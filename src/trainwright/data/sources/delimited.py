@@ -16,7 +16,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _CHUNK = 1 << 24
-_MARK = b"\xef\xbb\xbf"  # a byte-order mark within the text
+MARK = b"\xef\xbb\xbf"  # a byte-order mark within the text
 _READINGS = 4  # batches of columns, each of which is a pass over the text; a column is read twice at most, so 8 passes
 
 
@@ -72,14 +72,30 @@ def text_of(raw: bytes, path: str) -> tuple[bytes, Dialect]:
     if dialect.skipped:
         data = data.split(b"\n", 1)[1]
     if not data.strip():
-        raise SourceError(
-            "TW023",
-            "the file is empty",
-            where=path,
-            why="without rows there is nothing to learn",
-            fix="was the export finished? give a file with a header and rows",
-        )
+        raise nothing_in(path)
     return data, dialect
+
+
+def nothing_in(path: str) -> SourceError:
+    """The error for a file without any text."""
+    return SourceError(
+        "TW023",
+        "the file is empty",
+        where=path,
+        why="without rows there is nothing to learn",
+        fix="was the export finished? give a file with a header and rows",
+    )
+
+
+def no_rows(path: str) -> SourceError:
+    """The error for a file that ends after its header."""
+    return SourceError(
+        "TW024",
+        "the file has a header and no rows",
+        where=path,
+        why="without rows there is nothing to learn",
+        fix="was the export finished? give a file with rows",
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,32 +112,50 @@ class Scan:
 
 def scan(data: bytes, dialect: Dialect) -> Scan:
     """Find the records: line ends and delimiters that stand outside quotes, by the parity of the quotes before them."""
+    stretches = list(stretches_of(data, dialect, _CHUNK))
+    last = stretches[-1]
+    end, delimiters, line = (np.concatenate([getattr(stretch, name) for stretch in stretches]) for name in ("ends", "delimiters", "newlines"))
+    if not len(end) or end[-1] != len(data) - 1:  # the last record has no line end
+        end, delimiters, line = np.append(end, len(data)), np.append(delimiters, last.seen), np.append(line, last.lines + 1)
+    starts = np.append(-1, end[:-1]) + 1
+    simple = last.simple and last.parity == 0 and last.lines + (data[-1:] != b"\n") == len(end)
+    return Scan(end, np.diff(delimiters, prepend=0) + 1, np.append(0, line[:-1]) + 1, starts == end, last.parity == 0, simple)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stretch:
+    """The records that end in one stretch of a text, and what was seen from the text's beginning to the stretch's end."""
+
+    ends: NDArray[np.int64]  # (records,) position of the line end
+    delimiters: NDArray[np.int64]  # (records,) delimiters outside quotes before it
+    newlines: NDArray[np.int64]  # (records,) line ends up to it, those within quotes and itself included
+    seen: int  # delimiters
+    lines: int  # line ends
+    parity: int  # of the quotes: 1 within a cell
+    simple: bool  # whether all quotes stood in their place
+
+
+def stretches_of(data: Any, dialect: Dialect, size: int, start: int = 0) -> Iterator[Stretch]:
+    """The stretches of a text (any buffer) from `start` on, `size` bytes each; one at least."""
     bytes_ = np.frombuffer(data, dtype=np.uint8)
     quote, delimiter = ord(dialect.quote), ord(dialect.delimiter)
-    quoted = dialect.quote.encode() in data
-    ends, before, newlines = [], [], []
+    quoted = data.find(dialect.quote.encode(), start) >= 0
     parity, seen, lines, simple = 0, 0, 0, True
-    for start in range(0, len(bytes_), _CHUNK):
-        chunk = bytes_[start : start + _CHUNK]
+    for at in range(start, max(len(bytes_), start + 1), size):
+        chunk = bytes_[at : at + size]
         line_ends, marks = chunk == 10, chunk == delimiter
         at_all = np.flatnonzero(line_ends)
-        if quoted:
-            simple = simple and _in_place(bytes_, np.flatnonzero(chunk == quote) + start, parity, delimiter)
+        if quoted and len(chunk):
+            simple = simple and _in_place(bytes_, np.flatnonzero(chunk == quote) + at, parity, delimiter)
             inside = (np.cumsum(chunk == quote, dtype=np.uint8) + np.uint8(parity)) & 1  # wraps at 256, which keeps the parity
             parity = int(inside[-1])
             outside = inside == 0
             line_ends, marks = line_ends & outside, marks & outside
-        at, fields = np.flatnonzero(line_ends), np.flatnonzero(marks)
-        ends.append(at + start)
-        before.append(np.searchsorted(fields, at) + seen)
-        newlines.append(np.searchsorted(at_all, at, side="right") + lines)
+        ends, fields = np.flatnonzero(line_ends), np.flatnonzero(marks)
+        before = np.searchsorted(fields, ends) + seen
+        newlines = np.searchsorted(at_all, ends, side="right") + lines
         seen, lines = seen + len(fields), lines + len(at_all)
-    end, delimiters, line = np.concatenate(ends), np.concatenate(before), np.concatenate(newlines)
-    if not len(end) or end[-1] != len(data) - 1:  # the last record has no line end
-        end, delimiters, line = np.append(end, len(data)), np.append(delimiters, seen), np.append(line, lines + 1)
-    starts = np.append(-1, end[:-1]) + 1
-    simple = simple and parity == 0 and lines + (data[-1:] != b"\n") == len(end)
-    return Scan(end, np.diff(delimiters, prepend=0) + 1, np.append(0, line[:-1]) + 1, starts == end, parity == 0, simple)
+        yield Stretch(ends + at, before, newlines, seen, lines, parity, simple)
 
 
 def _in_place(bytes_: NDArray[np.uint8], at: NDArray[np.int64], parity: int, delimiter: int) -> bool:
@@ -149,39 +183,39 @@ def read_delimited(data: bytes, dialect: Dialect, path: str) -> Text:
     width, rows = int(widths[0]), len(widths) - dialect.header
     first = next(csv_records(tidy, dialect))[0]
     whole = None  # all cells, where they have to be read at once
-    lazy = regular and found.simple and len(first) == width and _MARK not in tidy  # Polars takes a mark away and may see an empty line
+    lazy = regular and found.simple and len(first) == width and MARK not in tidy  # Polars takes a mark away and may see an empty line
     if regular and not lazy:
         body = tidy[_header_end(tidy, dialect) :] if dialect.header else tidy
-        whole = _by_polars(body, dialect, [str(at) for at in range(width)], width, rows)
+        whole = by_polars(body, dialect, [str(at) for at in range(width)], width, rows)
     irregular = not lazy and (whole is None or (dialect.header and len(first) != width))
     if irregular:
         first, whole = _by_csv(data, dialect, path, found)
         width, rows = whole.width, whole.height
         notes.append("the quoting is irregular: read cell by cell")
-    names = _names(first, f"{path}:{1 + dialect.skipped}", notes) if dialect.header else [f"column_{at + 1}" for at in range(width)]
+    names = names_of(first, f"{path}:{1 + dialect.skipped}", notes) if dialect.header else [f"column_{at + 1}" for at in range(width)]
     if not rows:
-        raise SourceError(
-            "TW024",
-            "the file has a header and no rows",
-            where=path,
-            why="without rows there is nothing to learn",
-            fix="was the export finished? give a file with rows",
-        )
-    details: dict[str, Any] = {
-        "delimiter": "none" if dialect.delimiter == SINGLE else dialect.delimiter, "encoding": dialect.encoding, "quote": dialect.quote,
-        "header": dialect.header,
-        "first_line": 1 + dialect.skipped + dialect.header, "irregular": irregular,
-        "straight": not empty and not irregular and bool((np.diff(found.lines) == 1).all()),
-    }  # fmt: skip
+        raise no_rows(path)
+    straight = not empty and not irregular and bool((np.diff(found.lines) == 1).all())
+    details = details_of(dialect, irregular=irregular, straight=straight)
     if whole is None:
         scanned = _scanned(tidy, dialect, names, rows)
     else:
         whole.columns = names
         scanned = in_memory(whole)
-    return Text(scanned, dialect, tuple(_told(dialect) + notes), details)
+    return Text(scanned, dialect, tuple(told_of_dialect(dialect) + notes), details)
 
 
-def _told(dialect: Dialect) -> list[str]:
+def details_of(dialect: Dialect, *, irregular: bool, straight: bool) -> dict[str, Any]:
+    """`Source.details` of a text: how it is written, and what helps to find a row's line again."""
+    return {
+        "delimiter": "none" if dialect.delimiter == SINGLE else dialect.delimiter, "encoding": dialect.encoding, "quote": dialect.quote,
+        "header": dialect.header,
+        "first_line": 1 + dialect.skipped + dialect.header, "irregular": irregular,
+        "straight": straight,
+    }  # fmt: skip
+
+
+def told_of_dialect(dialect: Dialect) -> list[str]:
     """What was unusual about the file, in words."""
     name = {"\t": "tab", ";": "semicolon", "|": "pipe", ":": "colon", " ": "space"}.get(dialect.delimiter)
     notes = [f"the delimiter is a {name}"] if name else []
@@ -201,7 +235,7 @@ def _scanned(data: bytes, dialect: Dialect, names: list[str], rows: int) -> Scan
     places = {name: str(at) for at, name in enumerate(names)}
 
     def read(wanted: Sequence[str]) -> pl.DataFrame:
-        frame = _by_polars(data, dialect, [places[name] for name in wanted], len(names), rows, skip=int(dialect.header))
+        frame = by_polars(data, dialect, [places[name] for name in wanted], len(names), rows, skip=int(dialect.header))
         assert frame is not None  # a line is a record for both, and all have the same number of fields
         frame.columns = list(wanted)
         return frame
@@ -215,7 +249,7 @@ def _header_end(data: bytes, dialect: Dialect) -> int:
     return start if start <= 1 << 20 else int(scan(data, dialect).ends[0]) + 1  # a header of more than 1 MiB
 
 
-def _by_polars(data: bytes, dialect: Dialect, wanted: list[str], width: int, rows: int, *, skip: int = 0) -> pl.DataFrame | None:
+def by_polars(data: bytes, dialect: Dialect, wanted: list[str], width: int, rows: int, *, skip: int = 0) -> pl.DataFrame | None:
     """Some columns (by number, as text) of a text without empty lines, after `skip` lines.
 
     Gives None when Polars sees another structure than the scan did.
@@ -238,8 +272,13 @@ def _by_polars(data: bytes, dialect: Dialect, wanted: list[str], width: int, row
 
 def csv_records(data: bytes, dialect: Dialect) -> Iterator[tuple[list[str], int]]:
     """Each record that is not empty and the line on which it begins, by the csv module; decodes no more than is read."""
-    text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", newline="")
-    loose = f"{dialect.delimiter} {dialect.quote}".encode() in data[: 1 << 20]  # "a, "b"": a blank before the quote
+    return csv_records_of(io.BytesIO(data), data[: 1 << 20], dialect)
+
+
+def csv_records_of(file: BinaryIO, head: bytes, dialect: Dialect) -> Iterator[tuple[list[str], int]]:
+    """The same for a file, of which `head` are the first bytes."""
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    loose = f"{dialect.delimiter} {dialect.quote}".encode() in head  # "a, "b"": a blank before the quote
     line = 1
     with long_cells():
         reader = csv.reader(text, delimiter=dialect.delimiter, quotechar=dialect.quote, skipinitialspace=loose)
@@ -257,26 +296,35 @@ def _by_csv(data: bytes, dialect: Dialect, path: str, found: Scan) -> tuple[list
     records, lines = [record for record, _ in pairs], [line for _, line in pairs]
     width = len(records[0])
     wrong = [(line, len(record)) for line, record in zip(lines, records, strict=True) if len(record) != width]
-    last = records[-1][-1] if records[-1] else ""
-    if not found.closed and last.count("\n") > 1 and len(records) > 1:
-        raise SourceError(
-            "TW037", f"a quotation mark that opens a cell on line {lines[-1]} is never closed", where=f"{path}:{lines[-1]}",
-            why=f"{last.count(chr(10)):,} lines would become one cell",
-            fix=f"close the quote, or double it ({dialect.quote * 2}) where it is part of the text",
-        )  # fmt: skip
+    if not found.closed:
+        refuse_open_quote(records[-1], lines[-1], len(records), dialect, path)
     if wrong:
-        shown = "; ".join(f"line {line} has {count}" for line, count in wrong[:3]) + (
-            f"; and {len(wrong) - 3:,} more lines" if len(wrong) > 3 else ""
-        )
-        raise SourceError(
-            "TW025", f"the rows are ragged: the first line has {width} fields, {shown}", where=f"{path}:{wrong[0][0]}",
-            why="cells would slip into the wrong column", fix="quote cells that contain the delimiter, or fill the short rows",
-        )  # fmt: skip
+        raise ragged(width, wrong[:3], len(wrong), path)
     columns = list(zip(*records[dialect.header :], strict=True)) or [()] * width
     return records[0], pl.DataFrame([pl.Series(f"{at}", column, dtype=pl.String) for at, column in enumerate(columns)])
 
 
-def _names(first: list[str], where: str, notes: list[str]) -> list[str]:
+def refuse_open_quote(last: list[str], line: int, records: int, dialect: Dialect, path: str) -> None:
+    """Raises SourceError TW037 when the last record of a text whose quotes are not balanced swallowed lines."""
+    lost = last[-1].count("\n") if last else 0
+    if lost > 1 and records > 1:
+        raise SourceError(
+            "TW037", f"a quotation mark that opens a cell on line {line} is never closed", where=f"{path}:{line}",
+            why=f"{lost:,} lines would become one cell",
+            fix=f"close the quote, or double it ({dialect.quote * 2}) where it is part of the text",
+        )  # fmt: skip
+
+
+def ragged(width: int, first: Sequence[tuple[int, int]], count: int, path: str) -> SourceError:
+    """The error for `count` records of another width than the first; of the first few, the line and the number of fields."""
+    shown = "; ".join(f"line {line} has {fields}" for line, fields in first) + (f"; and {count - 3:,} more lines" if count > 3 else "")
+    return SourceError(
+        "TW025", f"the rows are ragged: the first line has {width} fields, {shown}", where=f"{path}:{first[0][0]}",
+        why="cells would slip into the wrong column", fix="quote cells that contain the delimiter, or fill the short rows",
+    )  # fmt: skip
+
+
+def names_of(first: list[str], where: str, notes: list[str]) -> list[str]:
     """The column names of a header. Raises SourceError TW028 for repeated names, TW029 for empty ones."""
     names = [name.strip(BLANKS) for name in first]
     if blanks := sum(name != bare for name, bare in zip(first, names, strict=True)):

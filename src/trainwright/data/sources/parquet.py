@@ -7,10 +7,11 @@ Why      a column of a Parquet file can be read without the others, so no more i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from trainwright.data.room import Room
 from trainwright.data.sources.delimited import check_names
 from trainwright.data.sources.scanned import Scanned, batch_of
 from trainwright.errors import SourceError
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-def scan_parquet(paths: Sequence[Path], path: str, notes: list[str]) -> Scanned:
+CELLS: Final = 1_000_000  # of a chunk, where a table is read in chunks
+
+
+def scan_parquet(paths: Sequence[Path], path: str, notes: list[str], room: Room) -> Scanned:
     """One table from Parquet files of one schema, in the order given.
 
     Raises  SourceError TW030 for a broken file (also later, when a broken part is read), TW038 when schemas differ, TW028 and TW029 for names.
@@ -58,7 +62,20 @@ def scan_parquet(paths: Sequence[Path], path: str, notes: list[str]) -> Scanned:
         frame.columns = list(wanted)
         return frame
 
-    return Scanned(dict(zip(names, types.dtypes(), strict=True)), height, read, batch_of(len(names), height))
+    def chunks(wanted: Sequence[str]) -> Iterator[pl.DataFrame]:
+        inside = [stored[name] for name in wanted]
+        step = max(1, min(CELLS, room.chunk // 8) // len(names))
+        try:
+            for frame in whole.select(inside).collect_batches(chunk_size=step, maintain_order=True):
+                for start in range(0, frame.height, step):
+                    part = frame.slice(start, step)
+                    part.columns = list(wanted)
+                    yield part
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise _broken(_culprit(scans, paths, inside)) from error
+
+    long = height * len(names) * 8 > room.streamed
+    return Scanned(dict(zip(names, types.dtypes(), strict=True)), height, read, batch_of(len(names), height), chunks if long else None)
 
 
 def _scan(file: Path) -> pl.LazyFrame:

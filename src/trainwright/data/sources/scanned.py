@@ -25,6 +25,7 @@ class Scanned:
     height: int  # rows
     read: Callable[[Sequence[str]], pl.DataFrame]  # the columns of these names, in this order
     batch: int  # how many columns to read at a time: few where rows are many, more where each reading goes through the whole file
+    chunks: Callable[[Sequence[str]], Iterator[pl.DataFrame]] | None = None  # the same rows in pieces, where they are too many to be held
 
     @property
     def names(self) -> tuple[str, ...]:

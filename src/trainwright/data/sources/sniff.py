@@ -32,6 +32,13 @@ MAGIC: Final[tuple[tuple[bytes, str], ...]] = (
     (b"\x80\x04\x95", "a Python pickle"), (b"\x80\x05\x95", "a Python pickle"), (b"\x93NUMPY", "a numpy array"), (b"Obj\x01", "an Avro file"),
     (b"ORC", "an ORC file"),
 )  # fmt: skip
+MARKS: Final = (
+    (b"\xef\xbb\xbf", "utf-8"),
+    (b"\xff\xfe\0\0", "utf-32"),
+    (b"\0\0\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
 DELIMITERS: Final = (",", "\t", ";", "|", ":", " ")
 SINGLE: Final = "\x1f"  # stands for "no delimiter": the file has one column
 _SAMPLE: Final = 1 << 16
@@ -75,23 +82,12 @@ def to_utf8(data: bytes, path: str) -> tuple[bytes, str, bool]:
 
     Raises SourceError TW026 for NUL bytes (in what is not UTF-16 or UTF-32), TW035 for damaged text.
     """
-    for mark, encoding in (
-        (b"\xef\xbb\xbf", "utf-8"),
-        (b"\xff\xfe\0\0", "utf-32"),
-        (b"\0\0\xfe\xff", "utf-32"),
-        (b"\xff\xfe", "utf-16"),
-        (b"\xfe\xff", "utf-16"),
-    ):
-        if data.startswith(mark):
-            unmarked = _decoded(data, "utf-8-sig" if encoding == "utf-8" else encoding, path).encode()
-            return _lines(_no_nul(unmarked, path)), encoding, True
-    head = data[:4096]
-    if b"\0" in head:  # UTF-16 without a mark: every second byte of Latin letters is 0
-        odd, even = head[1::2].count(0), head[::2].count(0)
-        for encoding, zeros, others in (("utf-16-le", odd, even), ("utf-16-be", even, odd)):
-            if zeros > 0.4 * len(head) / 2 and others < 0.05 * len(head) / 2:
-                return _lines(_no_nul(_decoded(data, encoding, path).encode(), path)), encoding, False
-    _no_nul(data, path)
+    if marked := mark_of(data):
+        unmarked = _decoded(data, "utf-8-sig" if marked[0] == "utf-8" else marked[0], path).encode()
+        return _lines(no_nul(unmarked, path)), *marked
+    if encoding := wide_of(data[:4096]):
+        return _lines(no_nul(_decoded(data, encoding, path).encode(), path)), encoding, False
+    no_nul(data, path)
     if data.isascii():
         return _lines(data), "utf-8", False
     if _is_utf8(data):
@@ -103,6 +99,21 @@ def to_utf8(data: bytes, path: str) -> tuple[bytes, str, bool]:
             continue
         return _lines(text.encode()), encoding, False
     raise AssertionError("latin-1 decodes anything")
+
+
+def mark_of(head: bytes) -> tuple[str, bool] | None:
+    """The encoding that a byte-order mark at the beginning names, and True; None without one."""
+    return next(((encoding, True) for mark, encoding in MARKS if head.startswith(mark)), None)
+
+
+def wide_of(head: bytes) -> str:
+    """UTF-16 without a mark, by its first bytes: every second byte of Latin letters is 0. Empty for another encoding."""
+    if b"\0" in head:
+        odd, even = head[1::2].count(0), head[::2].count(0)
+        for encoding, zeros, others in (("utf-16-le", odd, even), ("utf-16-be", even, odd)):
+            if zeros > 0.4 * len(head) / 2 and others < 0.05 * len(head) / 2:
+                return encoding
+    return ""
 
 
 def _is_utf8(data: bytes) -> bool:
@@ -130,11 +141,12 @@ def _decoded(data: bytes, encoding: str, path: str) -> str:
         ) from None
 
 
-def _no_nul(data: bytes, path: str) -> bytes:
+def no_nul(data: bytes, path: str, lines: int = 0) -> bytes:
+    """The same bytes, which come after so many lines. Raises SourceError TW026 when one of them is 0."""
     at = data.find(b"\0")
     if at >= 0:
         raise SourceError(
-            "TW026", "the file has NUL bytes", where=f"{path}:{data[:at].count(10) + 1}", why="text has none: the file is damaged, or is no text",
+            "TW026", "the file has NUL bytes", where=f"{path}:{lines + data[:at].count(10) + 1}", why="text has none: the file is damaged, or is no text",
             fix="export it again, or remove them: tr -d '\\000' < FILE > NEW",
         )  # fmt: skip
     return data

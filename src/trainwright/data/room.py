@@ -1,0 +1,91 @@
+"""Room for large arrays: in a file that has no name, mapped, so that they do not count against the memory cap.
+
+Takes    the memory cap of the run, and a folder on a disk with room.
+Gives    empty arrays; bytes that can be added to and then mapped; how many bytes a step may hold at once.
+Why      the pages of a mapped file are the system's to take back: they are not part of what `engine/memory.py` counts. A file whose name is
+         gone is freed when its last map is, however the process ends, so there is nothing to clear away.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from trainwright.record import files
+
+LEAST: Final = 64 << 20  # bytes that a step may hold however small the cap is
+STREAMED: Final = 96 << 20  # a table of more bytes than this is read in chunks, however large the cap is
+BLOCK: Final = 1 << 20  # rows that are looked at together where a whole column would be too much
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Where arrays go that are too large to be held. `step` is how many bytes one step of work may hold beside them."""
+
+    folder: Path | None = None  # None: the system's folder for temporary files
+    step: int = 1 << 62
+    streamed: int = STREAMED  # bytes of a source from which it is read in chunks
+    chunk: int = 8 << 20  # bytes of text that are parsed together
+
+    @classmethod
+    def under(cls, cap: int, folder: Path | None = None) -> Room:
+        """The room of a run whose processes may use `cap` bytes together."""
+        return cls(folder=folder, step=max(LEAST, cap // 8), streamed=min(STREAMED, cap // 8))
+
+    def empty(self, length: int, dtype: DTypeLike) -> NDArray[Any]:
+        """An array (length,) of zeros. Raises MachineError (TW090) when the disk has no room for it."""
+        kind = np.dtype(dtype)
+        if length == 0:
+            return np.empty(0, kind)
+        with self._file() as file, files.machine_errors(Path(tempfile.gettempdir() if self.folder is None else self.folder), doing="make room"):
+            if hasattr(os, "posix_fallocate"):  # else a full disk would end the process when a page is written
+                os.posix_fallocate(file.fileno(), 0, length * kind.itemsize)
+            else:
+                file.truncate(length * kind.itemsize)
+            mapped = mmap.mmap(file.fileno(), length * kind.itemsize)  # keeps the file, which has no name any more
+        return np.frombuffer(mapped, kind)
+
+    def spill(self) -> Spill:
+        """Bytes that are added one after another."""
+        return Spill(self._file())
+
+    def parts(self, size: int) -> int:
+        """In how many parts work on `size` bytes is done, so that each holds no more than `step`."""
+        return max(1, -(-size // self.step))
+
+    def _file(self) -> Any:
+        with files.machine_errors(Path(tempfile.gettempdir() if self.folder is None else self.folder), doing="make room"):
+            return tempfile.TemporaryFile(dir=self.folder)
+
+
+class Spill:
+    """A file without a name that grows, and is mapped when it is whole."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.size = 0
+
+    def add(self, data: bytes | memoryview) -> None:
+        """Raises MachineError (TW090) when the disk is full."""
+        with files.machine_errors(Path(tempfile.gettempdir()), doing="make room"):
+            self._file.write(data)
+        self.size += len(data)
+
+    def mapped(self) -> mmap.mmap | bytes:
+        """All that was added, to be read only."""
+        with files.machine_errors(Path(tempfile.gettempdir()), doing="make room"):
+            self._file.flush()
+        return mmap.mmap(self._file.fileno(), 0, prot=mmap.PROT_READ) if self.size else b""
+
+
+def blocks(length: int, size: int = BLOCK) -> Sequence[slice]:
+    """The rows 0 to `length` as slices of `size` rows."""
+    return [slice(start, min(start + size, length)) for start in range(0, length, size)]

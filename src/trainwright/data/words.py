@@ -1,0 +1,199 @@
+"""Vocabularies that may be longer than memory: words in a mapped file, found by their place.
+
+Takes    the words of one column, chunk after chunk, each chunk's in the order of first appearance and without repeats.
+Gives    each word once, in the order of first appearance over all chunks, and what turns the chunks' own numbers into codes.
+Why      an identifier of a large table has as many words as rows. Words are told apart exactly: hashes only part them, so that one part at a time
+         is compared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainwright.data.room import Room, Spill, blocks
+from trainwright.record.digests import canonical
+
+if TYPE_CHECKING:
+    import polars as pl
+
+HELD: Final = 4 << 20  # bytes of one column's words that are held in memory; more go to a file
+WORD: Final = 100  # bytes that a word takes while it is compared, about
+PIECE: Final = 50_000  # words that are read together
+
+
+class LongWords(Sequence[str]):
+    """Words in a mapped file: word i is the bytes from ends[i-1] to ends[i], as UTF-8."""
+
+    def __init__(self, data: Any, ends: NDArray[np.int64]) -> None:
+        self.data, self.ends = data, ends
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[str]: ...
+    def __getitem__(self, place: int | slice) -> str | list[str]:
+        if isinstance(place, slice):
+            return [self._word(at) for at in range(*place.indices(len(self)))]
+        if not -len(self) <= place < len(self):
+            raise IndexError(place)
+        return self._word(int(place) % len(self))
+
+    def _word(self, place: int) -> str:
+        start = int(self.ends[place - 1]) if place else 0
+        return str(bytes(self.data[start : int(self.ends[place])]), "utf-8", "surrogatepass")
+
+    def __iter__(self) -> Iterator[str]:
+        for piece in self.pieces():
+            yield from piece
+
+    def pieces(self) -> Iterator[list[str]]:
+        """All words in order, PIECE at a time."""
+        for part in blocks(len(self), PIECE):
+            start = int(self.ends[part.start - 1]) if part.start else 0
+            data, ends = bytes(self.data[start : int(self.ends[part.stop - 1])]), (self.ends[part] - start).tolist()
+            yield [str(data[low:high], "utf-8", "surrogatepass") for low, high in zip([0, *ends[:-1]], ends, strict=True)]
+
+
+class Gathered:
+    """The words of one column as its chunks bring them. Word number n of all that were brought is of chunk after chunk, repeats included."""
+
+    def __init__(self, room: Room, held: int = HELD) -> None:
+        self._room, self._held = room, held
+        self._parts: list[list[str]] = []
+        self._size = 0
+        self._spilled: Spill | None = None
+        self._lengths: Spill | None = None
+        self.count = 0
+
+    def add(self, words: Sequence[str]) -> int:
+        """Take in a chunk's words. Gives the number of the first of them."""
+        first, self.count = self.count, self.count + len(words)
+        self._parts.append(list(words))
+        self._size += sum(map(len, words)) + 50 * len(words)
+        if self._size > self._held:
+            self._flush()
+        return first
+
+    def _flush(self) -> None:
+        if self._spilled is None or self._lengths is None:
+            self._spilled, self._lengths = self._room.spill(), self._room.spill()
+        for part in self._parts:
+            encoded = [word.encode("utf-8", "surrogatepass") for word in part]
+            self._spilled.add(b"".join(encoded))
+            self._lengths.add(np.array(list(map(len, encoded)), np.int64).tobytes())
+        self._parts, self._size = [], 0
+
+    def unified(self) -> tuple[Sequence[str], NDArray[np.int32]]:
+        """The vocabulary, and (count,) the code of each word that was brought."""
+        if self._spilled is None or self._lengths is None:
+            codes: dict[str, int] = {}
+            known = [codes.setdefault(word, len(codes)) for part in self._parts for word in part]
+            return list(codes), np.array(known, np.int32)
+        self._flush()
+        lengths = np.frombuffer(self._lengths.mapped(), np.int64)
+        ends = self._room.empty(len(lengths), np.int64)
+        np.cumsum(lengths, out=ends)
+        brought = LongWords(self._spilled.mapped(), ends)
+        first = self._first(brought)
+        is_first = self._room.empty(self.count, np.bool_)
+        number = self._room.empty(self.count, np.int32)
+        total, data, kept_ends = 0, self._room.spill(), self._room.spill()
+        for part in blocks(self.count, PIECE):
+            is_first[part] = first[part] == np.arange(part.start, part.stop)
+            number[part] = total + np.cumsum(is_first[part]) - 1
+            total = int(number[part.stop - 1]) + 1
+            places = (np.flatnonzero(is_first[part]) + part.start).tolist()
+            low = data.size
+            encoded = [brought.data[int(ends[at - 1]) if at else 0 : int(ends[at])] for at in places]
+            data.add(b"".join(encoded))
+            kept_ends.add((low + np.cumsum(list(map(len, encoded)), dtype=np.int64)).astype(np.int64).tobytes())
+        for part in blocks(self.count):
+            first[part] = number[first[part]]
+        return LongWords(data.mapped(), np.frombuffer(kept_ends.mapped(), np.int64)), first
+
+    def _first(self, brought: LongWords) -> NDArray[np.int32]:
+        """(count,) the number of the first word that is the same; found in parts of words of about the same hash."""
+        import polars as pl
+
+        parts = self._room.parts(self.count * WORD)
+        first = self._room.empty(self.count, np.int32)
+        which = self._room.empty(self.count, np.int32)
+        if parts > 1:
+            start = 0
+            for piece in brought.pieces():
+                hashed = pl.Series(piece, dtype=pl.String).hash(seed=0).to_numpy() % np.uint64(parts)
+                which[start : start + len(piece)] = hashed.astype(np.int32)
+                start += len(piece)
+        for part in range(parts):
+            places = [np.flatnonzero(which[rows] == part) + rows.start for rows in blocks(self.count)] if parts > 1 else [np.arange(self.count)]
+            place = np.concatenate(places)
+            if not len(place):
+                continue
+            words = pl.concat([_series(brought, piece) for piece in np.array_split(place, max(1, len(place) // PIECE))])
+            codes = _codes(words)
+            least = np.empty(int(codes.max()) + 1, np.int32)
+            least[codes[::-1]] = place[::-1]  # the first comes last, and stays
+            first[place] = least[codes]
+        return first
+
+
+def _series(words: LongWords, places: NDArray[np.int64]) -> pl.Series:
+    import polars as pl
+
+    return pl.Series([words[at] for at in places.tolist()], dtype=pl.String)
+
+
+def _codes(words: pl.Series) -> NDArray[np.int64]:
+    """(words,) equal numbers for equal words, from 0."""
+    return np.asarray(words.rank("dense").to_numpy()).astype(np.int64) - 1
+
+
+def digest_of_words(words: Sequence[str], used: NDArray[np.int64], room: Room) -> tuple[Any, NDArray[np.int32]]:
+    """SHA-256, begun, over the words in use as sorted JSON; and (words,) each word's rank among them, -1 for one that is not used.
+
+    The same bytes as `canonical(sorted(words))`, whether or not they fit into memory at once.
+    """
+    rank = room.empty(len(words) + 1, np.int32)  # the last entry is read by code -1
+    rank[:] = -1
+    if not isinstance(words, LongWords):
+        chosen = [words[code] for code in used.tolist()]
+        order = sorted(range(len(chosen)), key=chosen.__getitem__)
+        rank[used[order]] = np.arange(len(used), dtype=np.int32)
+        return hashlib.sha256(canonical([chosen[place] for place in order])), rank
+    import polars as pl
+
+    digest, done = hashlib.sha256(b"["), 0
+    for low, high in _ranges(words, used, room.parts(len(used) * WORD)):
+        places = [part.start + np.flatnonzero(_within(words, used[part], low, high)) for part in blocks(len(used), PIECE)]
+        place = np.concatenate(places)
+        found = pl.concat([_series(words, piece) for piece in np.array_split(used[place], max(1, len(place) // PIECE))])
+        order = found.arg_sort().to_numpy()  # by bytes of UTF-8, which is the order of the characters
+        for part in blocks(len(order), PIECE):
+            texts = [json.dumps(word, ensure_ascii=False) for word in found.gather(order[part]).to_list()]
+            digest.update(("," if done else "").encode() + ",".join(texts).encode())
+            rank[used[place[order[part]]]] = np.arange(done, done + len(texts), dtype=np.int32)
+            done += len(texts)
+    digest.update(b"]")
+    return digest, rank
+
+
+def _ranges(words: LongWords, used: NDArray[np.int64], parts: int) -> Iterable[tuple[str | None, str | None]]:
+    """Bounds [low, high) that part the words into ranges of about the same number."""
+    if parts == 1 or not len(used):
+        return [(None, None)] if len(used) else []
+    some = sorted(words[at] for at in used[np.linspace(0, len(used) - 1, min(len(used), 200 * parts)).astype(np.int64)].tolist())
+    cuts = sorted({some[len(some) * part // parts] for part in range(1, parts)})
+    return list(zip([None, *cuts], [*cuts, None], strict=True))
+
+
+def _within(words: LongWords, places: NDArray[np.int64], low: str | None, high: str | None) -> NDArray[np.bool_]:
+    return np.array([(low is None or low <= word) and (high is None or word < high) for word in (words[at] for at in places.tolist())], np.bool_)
