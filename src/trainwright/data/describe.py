@@ -128,7 +128,7 @@ def _one(
 
 def describe_one(inferred: Inferred, role: Role, cells: Cells, distinct: int | None = None) -> Described:
     """The line that a person reads about one column; `distinct` values where they were counted already."""
-    column, schema = cells.column, inferred.schema
+    column = cells.column
     if isinstance(column, Coded):
         missing, distinct = int((column.codes < 0).sum()), len(column.vocabulary)  # a vocabulary just made has no unused word
     else:
@@ -363,7 +363,10 @@ def _as_asked(series: pl.Series, kind: str, look: Look, asked: Asked) -> tuple[I
 
 
 def as_asked(text: bool, kind: str, look: Look, asked: Asked) -> Inferred:
-    """How a column (of text, or of a type of its own) is read as the kind that the user gives, by a look at all its cells. Raises SourceError TW032."""
+    """How a column (of text, or of a type of its own) is read as the kind that the user gives, by a look at all its cells.
+
+    Raises SourceError TW032.
+    """
     kind, _, order = kind.partition(":")
     if kind not in KINDS:
         raise SourceError(

@@ -14,18 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainwright.data.dataset import Dataset
-from trainwright.record.digests import canonical, digest_bytes, digest_json
+from trainwright.data.room import Room, blocks
+from trainwright.data.words import digest_of_words
+from trainwright.record.digests import digest_json
 from trainwright.runtime.columns import Coded, Column, Floats
 
 
-def digest_of(dataset: Dataset) -> str:
+def digest_of(dataset: Dataset, room: Room | None = None) -> str:
     """Compute the digest again from the dataset's content; equal to `dataset.digest` unless something was changed."""
     splits = dataset.splits
     row_lists = [splits.open, splits.sealed]
     row_lists += [rows for fold in (*splits.folds, *(fold for folds in splits.inner for fold in folds)) for rows in (fold.train, fold.test)]
     return digest_json(
         {
-            "columns": [[d.schema.as_dict(), d.role, digest_column(dataset.table.columns[d.schema.name])] for d in dataset.table.described],
+            "columns": [[d.schema.as_dict(), d.role, digest_column(dataset.table.columns[d.schema.name], room)] for d in dataset.table.described],
             "features": [feature.name for feature in dataset.features],
             "target": [dataset.target_name, dataset.task, list(dataset.classes), _optional(dataset.target)],
             "weight": _optional(dataset.weight),
@@ -36,18 +38,27 @@ def digest_of(dataset: Dataset) -> str:
     )
 
 
-def digest_column(column: Column) -> str:
+def digest_column(column: Column, room: Room | None = None) -> str:
     """Of a column's content: numbers with one NaN and one zero; words by their alphabetical rank, so that the vocabulary's order does not matter."""
     if not isinstance(column, Coded):
-        return digest_bytes(_bytes(np.where(np.isnan(column), np.nan, column + 0.0).astype("<f8")))
-    used = np.flatnonzero(np.bincount(column.codes[column.codes >= 0], minlength=1))
-    words = [column.vocabulary[code] for code in used.tolist()]
-    order = sorted(range(len(words)), key=words.__getitem__)
-    rank = np.full(len(column.vocabulary) + 1, -1, np.int64)  # the last entry is read by code -1
-    rank[used[order]] = np.arange(len(used))
-    digest = hashlib.sha256(canonical([words[place] for place in order]))
-    digest.update(_bytes(rank[column.codes].astype("<i4")))
-    return digest.hexdigest()
+        digest = hashlib.sha256()
+        for rows in blocks(len(column)):
+            part = column[rows]
+            digest.update(_bytes(np.where(np.isnan(part), np.nan, part + 0.0).astype("<f8")))
+        return digest.hexdigest()
+    digest, rank = digest_of_words(column.vocabulary, np.flatnonzero(words_used(column)), room or Room())
+    for rows in blocks(len(column)):
+        digest.update(_bytes(rank[column.codes[rows]].astype("<i4")))
+    return str(digest.hexdigest())
+
+
+def words_used(column: Coded) -> NDArray[np.int64]:
+    """How many rows have each word of the vocabulary, (words,)."""
+    counts = np.zeros(len(column.vocabulary) + 1, np.int64)
+    for rows in blocks(len(column)):
+        part = column.codes[rows]
+        counts += np.bincount(np.where(part < 0, len(counts) - 1, part), minlength=len(counts))
+    return counts[:-1]
 
 
 def _optional(column: Column | Floats | None) -> str | None:

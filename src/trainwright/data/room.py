@@ -11,6 +11,7 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,7 @@ class Spill:
     def __init__(self, file: Any) -> None:
         self._file = file
         self.size = 0
+        weakref.finalize(self, file.close)
 
     def add(self, data: bytes | memoryview) -> None:
         """Raises MachineError (TW090) when the disk is full."""
@@ -80,10 +82,10 @@ class Spill:
         self.size += len(data)
 
     def mapped(self) -> mmap.mmap | bytes:
-        """All that was added, to be read only."""
-        with files.machine_errors(Path(tempfile.gettempdir()), doing="make room"):
-            self._file.flush()
-        return mmap.mmap(self._file.fileno(), 0, prot=mmap.PROT_READ) if self.size else b""
+        """All that was added, to be read only; nothing can be added any more."""
+        with files.machine_errors(Path(tempfile.gettempdir()), doing="make room"), self._file as file:
+            file.flush()
+            return mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) if self.size else b""  # keeps the file, which has no name any more
 
 
 def blocks(length: int, size: int = BLOCK) -> Sequence[slice]:

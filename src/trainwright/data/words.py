@@ -11,16 +11,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, overload
+from itertools import compress
+from typing import Any, Final, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trainwright.data.cells import codes_of
 from trainwright.data.room import Room, Spill, blocks
 from trainwright.record.digests import canonical
-
-if TYPE_CHECKING:
-    import polars as pl
 
 HELD: Final = 4 << 20  # bytes of one column's words that are held in memory; more go to a file
 WORD: Final = 100  # bytes that a word takes while it is compared, about
@@ -28,7 +27,7 @@ PIECE: Final = 50_000  # words that are read together
 
 
 class LongWords(Sequence[str]):
-    """Words in a mapped file: word i is the bytes from ends[i-1] to ends[i], as UTF-8."""
+    """Words in a mapped file: word i is the bytes from ends[i-1] to ends[i], as UTF-8, and a line end that is no part of it."""
 
     def __init__(self, data: Any, ends: NDArray[np.int64]) -> None:
         self.data, self.ends = data, ends
@@ -49,29 +48,54 @@ class LongWords(Sequence[str]):
 
     def _word(self, place: int) -> str:
         start = int(self.ends[place - 1]) if place else 0
-        return str(bytes(self.data[start : int(self.ends[place])]), "utf-8", "surrogatepass")
+        return str(bytes(self.data[start : int(self.ends[place]) - 1]), "utf-8", "surrogatepass")
 
     def __iter__(self) -> Iterator[str]:
-        for piece in self.pieces():
+        for _, piece in self.pieces():
             yield from piece
 
-    def pieces(self) -> Iterator[list[str]]:
-        """All words in order, PIECE at a time."""
+    def pieces(self) -> Iterator[tuple[slice, list[str]]]:
+        """All words in order, PIECE at a time, each piece with its places."""
         for part in blocks(len(self), PIECE):
             start = int(self.ends[part.start - 1]) if part.start else 0
-            data, ends = bytes(self.data[start : int(self.ends[part.stop - 1])]), (self.ends[part] - start).tolist()
-            yield [str(data[low:high], "utf-8", "surrogatepass") for low, high in zip([0, *ends[:-1]], ends, strict=True)]
+            data = bytes(self.data[start : int(self.ends[part.stop - 1])])
+            if data.count(b"\n") == part.stop - part.start:  # no word has a line end of its own
+                words = str(data, "utf-8", "surrogatepass").split("\n")
+                words.pop()
+            else:
+                ends = (self.ends[part] - start).tolist()
+                words = [str(data[low : high - 1], "utf-8", "surrogatepass") for low, high in zip([0, *ends[:-1]], ends, strict=True)]
+            yield part, words
+
+    def chosen(self, mask: NDArray[np.bool_]) -> Iterator[list[str]]:
+        """The words at the places where `mask` is true, in order."""
+        for part, words in self.pieces():
+            some = mask[part]
+            yield words if some.all() else list(compress(words, some.tolist()))
+
+
+def _laid_down(words: Sequence[str], data: Spill, ends: Spill) -> None:
+    """Add words to the two files of a `LongWords`."""
+    if not len(words):
+        return
+    low = data.size
+    encoded = ("\n".join(words) + "\n").encode("utf-8", "surrogatepass")
+    data.add(encoded)
+    at = np.flatnonzero(np.frombuffer(encoded, np.uint8) == 10) + 1
+    if len(at) != len(words):
+        at = np.cumsum([len(word.encode("utf-8", "surrogatepass")) + 1 for word in words])
+    ends.add((at + low).astype(np.int64).tobytes())
 
 
 class Gathered:
     """The words of one column as its chunks bring them. Word number n of all that were brought is of chunk after chunk, repeats included."""
 
-    def __init__(self, room: Room, held: int = HELD) -> None:
-        self._room, self._held = room, held
+    def __init__(self, room: Room) -> None:
+        self._room, self._held = room, min(HELD, room.step)
         self._parts: list[list[str]] = []
         self._size = 0
         self._spilled: Spill | None = None
-        self._lengths: Spill | None = None
+        self._ends: Spill | None = None
         self.count = 0
 
     def add(self, words: Sequence[str]) -> int:
@@ -84,41 +108,33 @@ class Gathered:
         return first
 
     def _flush(self) -> None:
-        if self._spilled is None or self._lengths is None:
-            self._spilled, self._lengths = self._room.spill(), self._room.spill()
+        if self._spilled is None or self._ends is None:
+            self._spilled, self._ends = self._room.spill(), self._room.spill()
         for part in self._parts:
-            encoded = [word.encode("utf-8", "surrogatepass") for word in part]
-            self._spilled.add(b"".join(encoded))
-            self._lengths.add(np.array(list(map(len, encoded)), np.int64).tobytes())
+            _laid_down(part, self._spilled, self._ends)
         self._parts, self._size = [], 0
 
     def unified(self) -> tuple[Sequence[str], NDArray[np.int32]]:
         """The vocabulary, and (count,) the code of each word that was brought."""
-        if self._spilled is None or self._lengths is None:
+        if self._spilled is None or self._ends is None:
             codes: dict[str, int] = {}
             known = [codes.setdefault(word, len(codes)) for part in self._parts for word in part]
             return list(codes), np.array(known, np.int32)
         self._flush()
-        lengths = np.frombuffer(self._lengths.mapped(), np.int64)
-        ends = self._room.empty(len(lengths), np.int64)
-        np.cumsum(lengths, out=ends)
-        brought = LongWords(self._spilled.mapped(), ends)
+        brought = LongWords(self._spilled.mapped(), np.frombuffer(self._ends.mapped(), np.int64))
         first = self._first(brought)
         is_first = self._room.empty(self.count, np.bool_)
         number = self._room.empty(self.count, np.int32)
-        total, data, kept_ends = 0, self._room.spill(), self._room.spill()
-        for part in blocks(self.count, PIECE):
+        total, data, ends = 0, self._room.spill(), self._room.spill()
+        for part in blocks(self.count):
             is_first[part] = first[part] == np.arange(part.start, part.stop)
             number[part] = total + np.cumsum(is_first[part]) - 1
             total = int(number[part.stop - 1]) + 1
-            places = (np.flatnonzero(is_first[part]) + part.start).tolist()
-            low = data.size
-            encoded = [brought.data[int(ends[at - 1]) if at else 0 : int(ends[at])] for at in places]
-            data.add(b"".join(encoded))
-            kept_ends.add((low + np.cumsum(list(map(len, encoded)), dtype=np.int64)).astype(np.int64).tobytes())
+        for words in brought.chosen(is_first):
+            _laid_down(words, data, ends)
         for part in blocks(self.count):
             first[part] = number[first[part]]
-        return LongWords(data.mapped(), np.frombuffer(kept_ends.mapped(), np.int64)), first
+        return LongWords(data.mapped(), np.frombuffer(ends.mapped(), np.int64)), first
 
     def _first(self, brought: LongWords) -> NDArray[np.int32]:
         """(count,) the number of the first word that is the same; found in parts of words of about the same hash."""
@@ -128,33 +144,18 @@ class Gathered:
         first = self._room.empty(self.count, np.int32)
         which = self._room.empty(self.count, np.int32)
         if parts > 1:
-            start = 0
-            for piece in brought.pieces():
-                hashed = pl.Series(piece, dtype=pl.String).hash(seed=0).to_numpy() % np.uint64(parts)
-                which[start : start + len(piece)] = hashed.astype(np.int32)
-                start += len(piece)
+            for piece, words in brought.pieces():
+                which[piece] = (pl.Series(words, dtype=pl.String).hash(seed=0).to_numpy() % np.uint64(parts)).astype(np.int32)
         for part in range(parts):
-            places = [np.flatnonzero(which[rows] == part) + rows.start for rows in blocks(self.count)] if parts > 1 else [np.arange(self.count)]
-            place = np.concatenate(places)
+            place = np.concatenate([np.flatnonzero(which[rows] == part) + rows.start for rows in blocks(self.count)])
             if not len(place):
                 continue
-            words = pl.concat([_series(brought, piece) for piece in np.array_split(place, max(1, len(place) // PIECE))])
-            codes = _codes(words)
+            mine = pl.concat([pl.Series(words, dtype=pl.String) for words in brought.chosen(np.asarray(which == part))])
+            codes = codes_of(mine, mine.unique(maintain_order=True))
             least = np.empty(int(codes.max()) + 1, np.int32)
             least[codes[::-1]] = place[::-1]  # the first comes last, and stays
             first[place] = least[codes]
         return first
-
-
-def _series(words: LongWords, places: NDArray[np.int64]) -> pl.Series:
-    import polars as pl
-
-    return pl.Series([words[at] for at in places.tolist()], dtype=pl.String)
-
-
-def _codes(words: pl.Series) -> NDArray[np.int64]:
-    """(words,) equal numbers for equal words, from 0."""
-    return np.asarray(words.rank("dense").to_numpy()).astype(np.int64) - 1
 
 
 def digest_of_words(words: Sequence[str], used: NDArray[np.int64], room: Room) -> tuple[Any, NDArray[np.int32]]:
@@ -172,16 +173,26 @@ def digest_of_words(words: Sequence[str], used: NDArray[np.int64], room: Room) -
     import polars as pl
 
     digest, done = hashlib.sha256(b"["), 0
+    needed = np.zeros(len(words), np.bool_)
+    needed[used] = True
     for low, high in _ranges(words, used, room.parts(len(used) * WORD)):
-        places = [part.start + np.flatnonzero(_within(words, used[part], low, high)) for part in blocks(len(used), PIECE)]
-        place = np.concatenate(places)
-        found = pl.concat([_series(words, piece) for piece in np.array_split(used[place], max(1, len(place) // PIECE))])
-        order = found.arg_sort().to_numpy()  # by bytes of UTF-8, which is the order of the characters
+        found, codes = [], []
+        for part, piece in words.pieces():
+            series = pl.Series(piece, dtype=pl.String)
+            mine = needed[part]
+            if low is not None:
+                mine = mine & (series >= low).to_numpy()
+            if high is not None:
+                mine = mine & (series < high).to_numpy()
+            found.append(series.filter(pl.Series(mine)))
+            codes.append(np.flatnonzero(mine) + part.start)
+        whole, code = pl.concat(found), np.concatenate(codes)
+        order = whole.arg_sort().to_numpy()  # by bytes of UTF-8, which is the order of the characters
         for part in blocks(len(order), PIECE):
-            texts = [json.dumps(word, ensure_ascii=False) for word in found.gather(order[part]).to_list()]
-            digest.update(("," if done else "").encode() + ",".join(texts).encode())
-            rank[used[place[order[part]]]] = np.arange(done, done + len(texts), dtype=np.int32)
-            done += len(texts)
+            text = json.dumps(whole.gather(order[part]).to_list(), ensure_ascii=False, separators=(",", ":"))[1:-1]
+            digest.update((b"," if done else b"") + text.encode())
+            rank[code[order[part]]] = np.arange(done, done + part.stop - part.start, dtype=np.int32)
+            done += part.stop - part.start
     digest.update(b"]")
     return digest, rank
 
@@ -193,7 +204,3 @@ def _ranges(words: LongWords, used: NDArray[np.int64], parts: int) -> Iterable[t
     some = sorted(words[at] for at in used[np.linspace(0, len(used) - 1, min(len(used), 200 * parts)).astype(np.int64)].tolist())
     cuts = sorted({some[len(some) * part // parts] for part in range(1, parts)})
     return list(zip([None, *cuts], [*cuts, None], strict=True))
-
-
-def _within(words: LongWords, places: NDArray[np.int64], low: str | None, high: str | None) -> NDArray[np.bool_]:
-    return np.array([(low is None or low <= word) and (high is None or word < high) for word in (words[at] for at in places.tolist())], np.bool_)

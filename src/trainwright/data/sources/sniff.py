@@ -146,7 +146,8 @@ def no_nul(data: bytes, path: str, lines: int = 0) -> bytes:
     at = data.find(b"\0")
     if at >= 0:
         raise SourceError(
-            "TW026", "the file has NUL bytes", where=f"{path}:{lines + data[:at].count(10) + 1}", why="text has none: the file is damaged, or is no text",
+            "TW026", "the file has NUL bytes", where=f"{path}:{lines + data[:at].count(10) + 1}",
+            why="text has none: the file is damaged, or is no text",
             fix="export it again, or remove them: tr -d '\\000' < FILE > NEW",
         )  # fmt: skip
     return data
