@@ -108,12 +108,14 @@ class _Measured:
     prediction: Floats  # (repeats, rows, outputs)
     unit: Rows
     weight: Floats | None
+    threshold: Floats | None  # (repeats, rows) from which the second of two classes is said
 
     def at(self, rows: Rows) -> _Measured:
         """The same for some of the rows."""
         place = np.searchsorted(self.rows, rows)
         weight = None if self.weight is None else self.weight[place]
-        return _Measured(rows, self.truth[place], self.prediction[:, place], self.unit[place], weight)
+        threshold = None if self.threshold is None else self.threshold[:, place]
+        return _Measured(rows, self.truth[place], self.prediction[:, place], self.unit[place], weight, threshold)
 
 
 def _scores(first: Run, other: Run, metric: str) -> Json:
@@ -137,6 +139,7 @@ def _scores(first: Run, other: Run, metric: str) -> Json:
         metric=metric,
         unit=mine.unit,
         weight=mine.weight,
+        thresholds={name: at for name, at in (("", mine.threshold), ("other", theirs.threshold)) if at is not None},
         seed=first.plan.seed,
     )
     return entry | {"paired": True, "rows": len(mine.rows), "metrics": drawn["other"]}
@@ -158,6 +161,7 @@ def _measured(run: Run) -> _Measured:
         prediction=np.load(path, allow_pickle=False),
         unit=dataset.splits.unit_of(dataset.group, rows),
         weight=None if dataset.weight is None else dataset.weight[rows],
+        threshold=dataset.splits.at_measured(each) if (each := run.evidence.get("thresholds")) else None,
     )
 
 
@@ -202,7 +206,7 @@ def _winner(run: Run) -> Json:
         settings = dataclasses.asdict(make(chosen["learner"], chosen["settings"]))  # type: ignore[call-overload]  # learners are dataclasses
     except TrainwrightError:
         settings = dict(chosen["settings"])  # its package is not here: what was set
-    return {"learner": chosen["learner"], **settings, "iterations used": chosen["iterations"]}
+    return {"learner": chosen["learner"], **settings, "balance": chosen.get("balance", "none"), "iterations used": chosen["iterations"]}
 
 
 def _plan(run: Run) -> Json:
@@ -214,7 +218,7 @@ def _plan(run: Run) -> Json:
 
 def _candidates(runs: Sequence[Run]) -> list[Json]:
     """Candidates that not all runs tried, with each run's cross-validated score; null where a run did not."""
-    scores = [{f"{entry['learner']} {sorted(entry['settings'].items())}": entry for entry in run.leaderboard} for run in runs]
+    scores = [{f"{entry['learner']} {sorted(entry['settings'].items())} {entry.get('balance')}": entry for entry in run.leaderboard} for run in runs]
     rows = []
     for key in dict.fromkeys(key for found in scores for key in found):
         entries = [found.get(key) for found in scores]

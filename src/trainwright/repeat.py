@@ -19,7 +19,19 @@ from trainwright.record.log import Event, Log
 from trainwright.run import Run
 from trainwright.select.search import Replay
 
-LOCKED = ("trainwright", "numpy", "onnxruntime", "onnx", "scikit-learn", "scipy", "lightgbm", "polars", "pydantic", "threadpoolctl")
+LOCKED = (
+    "trainwright",
+    "numpy",
+    "onnxruntime",
+    "onnx",
+    "scikit-learn",
+    "imbalanced-learn",
+    "scipy",
+    "lightgbm",
+    "polars",
+    "pydantic",
+    "threadpoolctl",
+)
 
 
 def new_folder(asked: Plan) -> Path:

@@ -189,18 +189,22 @@ def measure_bundle(
         rows = splits.measured
         columns = take_all(dataset.columns, rows)
         prediction: Floats = bundle.outputs_of(columns)
-        others = {
-            name: runtime.load(baseline_folder(log.folder, outcome.number)).outputs_of(columns)
+        shipped_too = {
+            name: runtime.load(baseline_folder(log.folder, outcome.number))
             for name, outcome in baselines.items()
             if log.last("baseline shipped", number=outcome.number) is not None
         }
+        others = {name: baseline.outputs_of(columns) for name, baseline in shipped_too.items()}
+        thresholds = {name: one.threshold for name, one in {"": bundle, **shipped_too}.items()}
+        each: dict[str, tuple[float, ...]] = {name: () if at is None else (at,) for name, at in thresholds.items()}
         notes: tuple[str, ...] = ()
         if splits.how.startswith("time"):
             notes = ("rows that follow one another in time are alike; the intervals take them as independent and are too narrow for that",)
     else:
         rows = splits.measured
-        whole, picked = procedure(outcomes, plan.metric, [fold.test for fold in splits.folds], splits.repeats, log.folder)
-        prediction = whole[:, rows]
+        whole = procedure(outcomes, plan.metric, [fold.test for fold in splits.folds], splits.repeats, log.folder)
+        picked, prediction = whole.picked, whole.prediction[:, rows]
+        each = {"": whole.thresholds, **{name: outcome.thresholds for name, outcome in baselines.items()}}
         others = {name: outcome.read_predictions(log.folder)[:, rows] for name, outcome in baselines.items()}
         names = {outcome.number: outcome.learner for outcome in outcomes}
         ships, total = shipped["number"], len(splits.folds)
@@ -221,10 +225,12 @@ def measure_bundle(
         unit=splits.unit_of(dataset.group, rows),
         weight=None if dataset.weight is None else dataset.weight[rows],
         classes=dataset.classes,
+        thresholds={name: splits.at_measured(values) for name, values in each.items() if values},
         seed=plan.seed,
         design=splits.design,
-        notes=notes,
+        notes=(*notes, *_how_decided(plan, bundle)),
     )
+    measured["thresholds"] = list(each[""])
     predictions = files.array_bytes(prediction[None] if prediction.ndim == 2 else prediction)
     files.write(log.folder / PREDICTIONS, predictions)  # of the measured rows, in their order: another run may be compared with them row by row
     files.write_json(path, measured)
@@ -237,6 +243,14 @@ def measure_bundle(
         predictions=digest_bytes(predictions),
     )
     return measured
+
+
+def _how_decided(plan: Plan, bundle: runtime.Bundle) -> tuple[str, ...]:
+    """From which probability the second class is said, and why; nothing where the likeliest is."""
+    if bundle.threshold is None:
+        return ()
+    why = f"where {ev.METRICS[plan.threshold].title} was best out of fold" if plan.threshold in ev.METRICS else "as the plan says"
+    return (f"the class {bundle.classes[1]!r} is said from a probability of {bundle.threshold:.4g} on, {why}",)
 
 
 def complete_bundle(
@@ -260,6 +274,7 @@ def leaderboard(plan: Plan, outcomes: list[Outcome], shipped: dict[str, Any], lo
             "candidate": outcome.number,
             "learner": outcome.learner,
             "settings": outcome.settings,
+            "balance": outcome.balance,
             "baseline": outcome.baseline,
             "chosen": outcome.number == shipped["number"],
             "outcome": outcome.status,

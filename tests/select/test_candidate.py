@@ -21,9 +21,22 @@ from trainwright.plan.read import make_plan
 from trainwright.select.candidate import PREDICTIONS, evaluate
 
 
-def evaluated(dataset: Dataset, folder: Path, learner: str, settings: dict[str, Any], metric: str) -> tuple[dict[str, Any], np.ndarray]:
+def evaluated(
+    dataset: Dataset, folder: Path, learner: str, settings: dict[str, Any], metric: str, *, balance: str = "none", threshold: str = "likeliest"
+) -> tuple[dict[str, Any], np.ndarray]:
     store.save(dataset, folder / "data")
-    result = evaluate(data=str(folder / "data"), folder=str(folder), number=3, learner=learner, settings=settings, metric=metric, seed=0, threads=1)
+    result = evaluate(
+        data=str(folder / "data"),
+        folder=str(folder),
+        number=3,
+        learner=learner,
+        settings=settings,
+        balance=balance,
+        threshold=threshold,
+        metric=metric,
+        seed=0,
+        threads=1,
+    )
     return result, np.load(folder / PREDICTIONS)
 
 

@@ -43,7 +43,8 @@ def test_the_procedure_predicts_each_outer_fold_with_the_candidate_that_is_best_
     inner = rng.normal(size=(4, repeats * folds)).round(1)  # rounded, so that ties happen
     predictions = rng.normal(size=(4, repeats, rows, 1))
     outcomes = [made(k, float(rng.normal()), inner=tuple(inner[k]), predictions=write(tmp_path, k, predictions[k])) for k in range(4)]
-    answer, picked = procedure(outcomes, "rmse", tests, repeats, tmp_path)
+    whole = procedure(outcomes, "rmse", tests, repeats, tmp_path)
+    answer, picked = whole.prediction, whole.picked
     chosen = []
     for index, part in enumerate(tests):
         best = min(range(4), key=lambda k: (inner[k, index], k))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,42 +21,58 @@ from trainwright.data import store
 from trainwright.data.dataset import Dataset
 from trainwright.engine.interface import Engine, Job
 from trainwright.errors import Infeasible
-from trainwright.features.recipe import apply
 from trainwright.learners import make
 from trainwright.learners.interface import Budget
 from trainwright.plan.model import Plan
+from trainwright.record import files
 from trainwright.record.log import Log
 from trainwright.record.seeds import rng_for
 from trainwright.runtime.columns import Floats, take_all
 from trainwright.runtime.steps import Decide
 from trainwright.runtime.typed import Schemas, Typed
 from trainwright.select.candidate import PREDICTIONS, Pipeline, fit_pipeline
+from trainwright.select.decision import Decision
 from trainwright.select.limits import Timer, refit_seconds, ship_seconds
-from trainwright.select.outcome import Outcome, candidate_folder, choose
+from trainwright.select.outcome import OUTCOME, Outcome, candidate_folder, choose
 
 SHIP = "trainwright.bundle.ship:ship"
 PARITY_ROWS = 20_000  # open rows on which the bundle is compared with the training objects
 
 
 def ship(
-    *, data: str, folder: str, predictions: str, number: int, learner: str, settings: dict[str, Any], seed: int, threads: int, iterations: int | None
+    *,
+    data: str,
+    folder: str,
+    candidate: str,
+    number: int,
+    learner: str,
+    settings: dict[str, Any],
+    balance: str,
+    seed: int,
+    threads: int,
+    iterations: int | None,
 ) -> dict[str, Any]:
     """Refit one candidate on all open rows and write it as a bundle into `folder`.
 
-    `predictions` is the file of its out-of-fold predictions: the honest reference for drift of what will be predicted.
+    `candidate` is the folder of its out-of-fold predictions, the honest reference for drift of what will be predicted, and of its outcome,
+    which holds what was decided on them: how probabilities are put right, and the threshold.
     Gives `model_digest`, `parity` (what was compared, the largest difference), `latency_us` (median of one row through the
     runtime, for the leaderboard only), `bytes`. Raises BundleError (TW055) when the bundle does not answer as the learner did.
     """
     dataset = store.load(Path(data))
     budget = Budget(threads=threads, iterations=iterations)
-    pipeline = fit_pipeline(dataset, dataset.splits.open, make(learner, settings), budget, seed, ("ship", number))
+    decision = Decision.from_dict(files.read_json(Path(candidate) / OUTCOME)["decision"])
+    pipeline = fit_pipeline(dataset, dataset.splits.open, make(learner, settings), budget, seed, ("ship", number), balance=balance)
+    pipeline = replace(pipeline, decision=decision)
     steps: list[tuple[str, Any, tuple[str, ...]]] = [("typed", Typed(schema=Schemas(dataset.features)), ("rows",)), *pipeline.prepared.steps]
     for index, step in enumerate(pipeline.fitted.ship()):
         steps.append((f"model{index}", step, (steps[-1][0],)))
+    if decision.calibrate is not None:
+        steps.append(("calibrate", decision.calibrate, (steps[-1][0],)))
     output: dict[str, Any] = {"kind": "classes", "classes": list(dataset.classes)} if dataset.classes else {"kind": "number"}
     output["from"] = steps[-1][0]
     if dataset.classes:
-        steps.append(("decide", Decide(classes=dataset.classes), (steps[-1][0],)))
+        steps.append(("decide", Decide(classes=dataset.classes, threshold=decision.threshold), (steps[-1][0],)))
     rows = _some(dataset, seed)
     bundle = write_bundle(
         Path(folder),
@@ -63,7 +80,7 @@ def ship(
         output=output,
         steps=steps,
         features=dataset.features,
-        sketches=sketch(dataset, _out_of_fold(Path(predictions))),
+        sketches=sketch(dataset, _out_of_fold(Path(candidate) / PREDICTIONS)),
         marks={"contains_training_rows": False},
     )
     compared = _compare(bundle, pipeline, dataset, rows)
@@ -95,7 +112,7 @@ def _compare(bundle: runtime.Bundle, pipeline: Pipeline, dataset: Dataset, rows:
     assert dataset.target is not None
     scale = None if dataset.classes else float(np.std(dataset.target[dataset.splits.open]))
     on_rows = parity.check(bundle, pipeline.predict(dataset, rows), columns, scale=scale)
-    on_edges = parity.check(bundle, pipeline.fitted.predict(apply(pipeline.prepared.steps, edges)), edges, scale=scale)
+    on_edges = parity.check(bundle, pipeline.of(edges), edges, scale=scale)
     return {"rows": on_rows, "edges": on_edges}
 
 
@@ -126,10 +143,11 @@ def ship_job(plan: Plan, run: Path, number: int, folder: Path, *, iterations: in
     arguments = {
         "data": str(run / "data"),
         "folder": str(folder),
-        "predictions": str(candidate_folder(run, number) / PREDICTIONS),
+        "candidate": str(candidate_folder(run, number)),
         "number": number,
         "learner": choice.name,
         "settings": choice.settings or {},
+        "balance": choice.balance,
         "seed": plan.seed,
         "threads": plan.threads,
         "iterations": iterations,

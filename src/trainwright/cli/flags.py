@@ -23,6 +23,7 @@ PLAIN: dict[str, type] = {
     "folds": int,
     "weight": str,
     "population": str,
+    "threshold": str,
     "time": str,
     "candidates": int,
     "memory": str,
@@ -32,7 +33,7 @@ PLAIN: dict[str, type] = {
     "seed": int,
     "out": str,
 }
-LISTS = ("drop", "protected", "learners")  # repeated, or with commas; a name that holds one stands in double quotes
+LISTS = ("drop", "protected", "learners", "imbalance")  # repeated, or with commas; a name that holds one stands in double quotes
 
 
 def with_asked(function: Callable[..., Any]) -> Callable[..., Any]:

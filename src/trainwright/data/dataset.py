@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -127,6 +128,16 @@ class Splits:
             return self.sealed
         measured: Rows = np.sort(np.concatenate([fold.test for fold in self.folds[: len(self.folds) // self.repeats]]))
         return measured
+
+    def at_measured(self, each: Sequence[float]) -> Floats:
+        """(repeats, measured) what holds for each outer fold, or for all sealed rows, at the rows of `measured`."""
+        rows = self.measured
+        values = np.empty((self.repeats, len(rows)))
+        if self.design == "sealed":
+            values[:] = each[0]
+        for index, fold in enumerate(self.folds if self.design == "nested" else ()):
+            values[index * self.repeats // len(self.folds), np.searchsorted(rows, fold.test)] = each[index]
+        return values
 
     def unit_of(self, group: Coded | None, rows: Rows) -> Rows:
         """For each of `rows`, the number of the unit that is drawn as a whole by a bootstrap: its group, or the row itself."""

@@ -16,6 +16,8 @@ import numpy as np
 from trainwright.evidence.ranking import Ranking
 from trainwright.runtime.columns import Floats, Rows
 
+Threshold = Floats | float | None  # the probability from which the second of two classes is said: for each row, for all, or the likeliest class
+
 EXACT_RANKS = 40_000  # rows × rankings up to which each draw ranks anew; beyond, the ranking's first-order terms are drawn
 EPS = float(np.finfo(np.float64).eps)  # probabilities are kept this far from 0 and 1 in a logarithm, as scikit-learn does
 
@@ -109,8 +111,8 @@ class Batch:
 class Judge:
     """One prediction, ready to be judged under any counts."""
 
-    def __init__(self, truth: Truth, prediction: Floats, *, numbers: bool) -> None:
-        self.truth, self.prediction = truth, np.asarray(prediction, dtype=np.float64)
+    def __init__(self, truth: Truth, prediction: Floats, *, numbers: bool, threshold: Threshold = None) -> None:
+        self.truth, self.prediction, self.threshold = truth, np.asarray(prediction, dtype=np.float64), threshold
         self.classes = 0 if numbers else self.prediction.shape[1]
         self.sums = self._number_sums() if numbers else self._class_sums()
 
@@ -125,7 +127,9 @@ class Judge:
 
     @cached_property
     def guess(self) -> Rows:
-        """The likeliest class of each row, ties to the first: as the bundle decides."""
+        """The class that is said of each row, as the bundle decides: the likeliest, ties to the first; of two, the second from the threshold on."""
+        if self.threshold is not None:
+            return np.asarray(self.prediction[:, 1] >= self.threshold, np.int64)
         answers: Rows = self.prediction.argmax(axis=1)
         return answers
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from trainwright.evidence import bootstrap
 from trainwright.evidence.curves import curves
-from trainwright.evidence.judged import Judge, Truth, truth_of
+from trainwright.evidence.judged import Judge, Threshold, Truth, truth_of
 from trainwright.evidence.metrics import METRICS, Metric
 from trainwright.runtime.columns import Floats, Rows
 from trainwright.tasks.interface import Task
@@ -52,6 +52,7 @@ def measure(
     unit: Rows | None = None,
     weight: Floats | None = None,
     classes: tuple[str, ...] = (),
+    thresholds: Mapping[str, Floats | float] | None = None,
     seed: int,
     draws: int = 2000,
     design: Literal["sealed", "nested"] = "sealed",
@@ -61,11 +62,15 @@ def measure(
 
     Takes   predictions as the task's output says; `baselines` by learner, on the same rows; `unit`, for each row the number of what is
             drawn whole by the bootstrap. Rows without truth, or without a prediction of any of them, are left out and counted in the notes.
+            `thresholds`: from which probability the second of two classes is said, by baseline ("" is the model): one number, or
+            (repeats, rows); the likeliest class where there is none.
     Gives   see "evidence.json" in docs/architecture.md.
     """
     metrics = tuple(METRICS[name] for name in dict.fromkeys((metric, *task.metrics)))
     numbers = task.output == "number"
-    drawn = _drawn(metrics, y, {"": prediction, **baselines}, numbers=numbers, unit=unit, weight=weight, seed=seed, draws=draws)
+    drawn = _drawn(
+        metrics, y, {"": prediction, **baselines}, numbers=numbers, unit=unit, weight=weight, thresholds=thresholds or {}, seed=seed, draws=draws
+    )
     entries = {name: drawn.entries(name) for name in drawn.judged}
     first = drawn.judged[""]
     return {
@@ -94,6 +99,7 @@ def differences(
     metric: str,
     unit: Rows | None = None,
     weight: Floats | None = None,
+    thresholds: Mapping[str, Floats | float] | None = None,
     seed: int,
     draws: int = 2000,
 ) -> dict[str, dict[str, Json]]:
@@ -103,7 +109,7 @@ def differences(
     """
     metrics = tuple(METRICS[name] for name in dict.fromkeys((metric, *task.metrics)))
     numbers = task.output == "number"
-    drawn = _drawn(metrics, y, {"": first, **others}, numbers=numbers, unit=unit, weight=weight, seed=seed, draws=draws)
+    drawn = _drawn(metrics, y, {"": first, **others}, numbers=numbers, unit=unit, weight=weight, thresholds=thresholds or {}, seed=seed, draws=draws)
     return {name: {m.name: drawn.difference(name, "", index) for index, m in enumerate(metrics)} for name in others}
 
 
@@ -127,11 +133,22 @@ def unpaired(first: Json, other: Json) -> Json:
 
 
 def quick_interval(
-    metric: str, y: Floats, prediction: Floats, *, unit: Rows | None = None, weight: Floats | None = None, seed: int, draws: int = 500
+    metric: str,
+    y: Floats,
+    prediction: Floats,
+    *,
+    unit: Rows | None = None,
+    weight: Floats | None = None,
+    threshold: Floats | float | None = None,
+    seed: int,
+    draws: int = 500,
 ) -> tuple[float | None, float | None]:
     """The interval of one metric, for the leaderboard: the same machinery, fewer draws. (None, None) when there is none."""
     chosen = METRICS[metric]
-    drawn = _drawn((chosen,), y, {"": prediction}, numbers=chosen.needs == "number", unit=unit, weight=weight, seed=seed, draws=draws)
+    thresholds = {} if threshold is None else {"": threshold}
+    drawn = _drawn(
+        (chosen,), y, {"": prediction}, numbers=chosen.needs == "number", unit=unit, weight=weight, thresholds=thresholds, seed=seed, draws=draws
+    )
     entry = drawn.entries("")[metric]
     return entry["low"], entry["high"]
 
@@ -172,6 +189,7 @@ def _drawn(
     numbers: bool,
     unit: Rows | None,
     weight: Floats | None,
+    thresholds: Mapping[str, Floats | float],
     seed: int,
     draws: int,
 ) -> _Drawn:
@@ -182,7 +200,10 @@ def _drawn(
     rows = kept[used]
     units = truth.units
     truth = _in_blocks(truth, seed)
-    judged = {name: _judge(truth, values[:, rows], metrics, numbers=numbers) for name, values in repeats.items()}
+    judged = {
+        name: _judge(truth, values[:, rows], metrics, numbers=numbers, thresholds=_each(thresholds.get(name), len(values), rows))
+        for name, values in repeats.items()
+    }
     drawn, left = _draw_all(list(judged.values()), truth, draws, seed)
     names = list(judged)
     return _Drawn(len(rows), units, judged, dict(zip(names, drawn, strict=True)), dict(zip(names, left, strict=True)))
@@ -204,8 +225,13 @@ def _in_blocks(truth: Truth, seed: int) -> Truth:
     return truth if unit is truth.unit else Truth(truth.y, truth.weight, unit, units)
 
 
-def _judge(truth: Truth, prediction: Floats, metrics: tuple[Metric, ...], *, numbers: bool) -> _Judged:
-    judges = tuple(Judge(truth, repeat, numbers=numbers) for repeat in prediction)
+def _each(threshold: Floats | float | None, repeats: int, rows: Rows) -> list[Threshold]:
+    """The threshold of each repeat, at the rows that are judged."""
+    return [threshold[repeat, rows] if isinstance(threshold, np.ndarray) else threshold for repeat in range(repeats)]
+
+
+def _judge(truth: Truth, prediction: Floats, metrics: tuple[Metric, ...], *, numbers: bool, thresholds: Sequence[Threshold]) -> _Judged:
+    judges = tuple(Judge(truth, repeat, numbers=numbers, threshold=at) for repeat, at in zip(prediction, thresholds, strict=True))
     values = np.mean([[float(m.of(judge.whole)[0]) for m in metrics] for judge in judges], axis=0)
     return _Judged(judges, metrics, values if len(truth.y) else np.full(len(metrics), np.nan))
 

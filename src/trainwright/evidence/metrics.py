@@ -22,7 +22,7 @@ from typing import Literal
 import numpy as np
 
 from trainwright.evidence.bootstrap import exact_share
-from trainwright.evidence.judged import Batch, Judge, truth_of
+from trainwright.evidence.judged import Batch, Judge, Threshold, truth_of
 from trainwright.runtime.columns import Floats
 
 Formula = Callable[[Batch], Floats]
@@ -50,12 +50,13 @@ class Metric:
         """+1 where higher is better, −1 where lower is."""
         return 1.0 if self.better == "higher" else -1.0
 
-    def function(self, y: Floats, prediction: Floats, weight: Floats | None = None) -> float | None:
+    def function(self, y: Floats, prediction: Floats, weight: Floats | None = None, threshold: Threshold = None) -> float | None:
         """The value on these rows, or None where it is not defined. `y` (rows,), `prediction` (rows, outputs), `weight` (rows,) ≥ 0."""
         truth, kept = truth_of(y, weight)
         if len(kept) == 0:
             return None
-        value = float(self.of(Judge(truth, prediction[kept], numbers=self.needs == "number").whole)[0])
+        at = threshold[kept] if isinstance(threshold, np.ndarray) else threshold
+        value = float(self.of(Judge(truth, prediction[kept], numbers=self.needs == "number", threshold=at).whole)[0])
         return value if np.isfinite(value) else None
 
 
@@ -359,9 +360,9 @@ METRICS: dict[str, Metric] = {
 }
 
 
-def score(metric: str, y: Floats, prediction: Floats, weight: Floats | None = None) -> float | None:
+def score(metric: str, y: Floats, prediction: Floats, weight: Floats | None = None, threshold: Threshold = None) -> float | None:
     """One metric's value, or None where it is not defined on these rows. Raises KeyError for an unknown name."""
-    return METRICS[metric].function(y, prediction, weight)
+    return METRICS[metric].function(y, prediction, weight, threshold)
 
 
 def better(metric: str, a: float | None, b: float | None) -> bool:

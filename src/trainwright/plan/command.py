@@ -18,6 +18,7 @@ ASKED = (
     "test",
     "folds",
     "weight",
+    "threshold",
     "time",
     "candidates",
     "workers",
@@ -35,7 +36,7 @@ def command_of(plan: Plan, *, verb: str = "train", allow: tuple[tuple[str, str],
     for name in ASKED:
         if name in given:
             words += [f"--{name}", str(given[name])]
-    for name in ("drop", "protected"):
+    for name in ("drop", "protected", "imbalance"):
         if given.get(name):
             words += [f"--{name}", _listed(given[name])]
     if given.get("learners"):

@@ -68,6 +68,19 @@ def named_learners(value: Any) -> Any:
     return tuple({"name": item} if isinstance(item, str) else item for item in as_list(value)) if isinstance(value, str | list | tuple) else value
 
 
+def known_threshold(value: Any) -> Any:
+    """Raises ValueError for what is neither a word that is known nor a probability."""
+    if value in ("auto", "likeliest", "accuracy", "balanced_accuracy", "f1", "mcc"):
+        return value
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise ValueError("write a probability from 0 to 1, auto, likeliest, accuracy, balanced_accuracy, f1 or mcc")
+    return f"{number:g}"
+
+
 def known_kind(value: str) -> str:
     """Raises ValueError for a kind that there is not."""
     if value not in KINDS and not (value.startswith("ordered:") and "<" in value):
@@ -79,6 +92,10 @@ RowNumber = Annotated[int, Field(ge=0)]
 Spellings = Annotated[tuple[Spelling, ...], BeforeValidator(as_list, json_schema_input_type=str | tuple[str, ...])]
 Shares = str | dict[str, dict[str, float]] | tuple[dict[str, str | float], ...]  # a file; shares by column and level; cells with their share
 Population = Annotated[Shares, BeforeValidator(stated_shares, json_schema_input_type=Shares)]
+AskedThreshold = Annotated[str, BeforeValidator(known_threshold, json_schema_input_type=str | float)]
+Ways = Annotated[
+    tuple[Literal["auto", "none", "weights", "over", "under", "smote"], ...], BeforeValidator(as_list, json_schema_input_type=str | tuple[str, ...])
+]
 Names = Annotated[tuple[str, ...], BeforeValidator(as_list, json_schema_input_type=str | tuple[str, ...])]
 AskedKind = Annotated[str, AfterValidator(known_kind)]
 Seconds = Annotated[float, BeforeValidator(seconds), PlainSerializer(lambda s: f"{s:.12g}s", return_type=str, when_used="unless-none"), Field(gt=0)]
@@ -193,6 +210,10 @@ class Weigh(Fixing):
 Fix = Annotated[DropDuplicates | DropRows | Relabel | Merge | Cap | Weigh, Field(discriminator="do")]
 
 
+Balance = Literal["none", "weights", "over", "under", "smote"]
+"""How a rare class is made to count: not at all, by weights, by repeating its rows, by leaving out others' rows, by rows drawn between its own."""
+
+
 class LearnerChoice(Part):
     """A learner's name and, for one exact candidate, settings that replace its defaults (checked by the learner itself).
 
@@ -201,6 +222,7 @@ class LearnerChoice(Part):
 
     name: str
     settings: dict[str, Any] | None = None
+    balance: Balance = "none"
 
 
 Learners = Annotated[tuple[LearnerChoice, ...], BeforeValidator(named_learners, json_schema_input_type=str | tuple[LearnerChoice | str, ...])]
@@ -224,6 +246,10 @@ class Plan(Part):
     population: Population | None = Field(None, description="The expected shares of the target population: a file with levels and their share.")
     protected: Names = Field((), description="Columns by which bias is looked for.")
     learners: Learners = Field((), description="The candidates, in order; empty means our own list.")
+    imbalance: Ways = Field(("auto",), description="How rare classes are made to count: auto, none, or any of weights, over, under, smote.")
+    threshold: AskedThreshold = Field(
+        "auto", description="Of two classes, where the second is said: likeliest, best for f1, mcc, accuracy or balanced_accuracy, or a probability."
+    )
     time: Seconds | None = Field(None, description="Wall time from process start to exit; 60s when neither limit is given.")
     candidates: int | None = Field(None, ge=1, description="A budget in work units in the place of time: the same result on any clock.")
     memory: Bytes | None = Field(None, description="Cap over all processes; 80 % of what this process may use when not given.")

@@ -41,6 +41,12 @@ from trainwright.report.records import Json, Records
 
 COLUMNS = 400  # columns of the schema on the page: beyond, a browser gets slow and nobody reads; dataset.json has all
 CANDIDATES = 200
+BALANCES = {
+    "weights": "classes weighted",
+    "over": "rare classes repeated",
+    "under": "common classes thinned",
+    "smote": "rare classes filled up (SMOTE)",
+}
 SIGNS = {"better": "✓", "level": "≈", "worse": "✗", "itself": "=", "unknown": "?"}
 
 
@@ -279,6 +285,7 @@ def _entry(place: int, e: Json, places: int, span: tuple[float, float], referenc
         "place": place if value is not None else "",
         "title": glossary.learner_title(str(e.get("learner") or "")),
         "settings": settings(e.get("settings") or {})
+        + (f"; {BALANCES[e['balance']]}" if e.get("balance") in BALANCES else "")
         + (f"; {things(e['iterations'], 'iteration')}" if finite(e.get("iterations")) is not None else ""),
         "baseline": bool(e.get("baseline")),
         "chosen": bool(e.get("chosen")),

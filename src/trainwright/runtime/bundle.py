@@ -62,6 +62,11 @@ class Bundle:
         """How many columns `outputs` has."""
         return len(self.classes) or 1
 
+    @property
+    def threshold(self) -> float | None:
+        """Of two classes, the probability from which the second is said; None where the likeliest is."""
+        return getattr(self._decide, "threshold", None)
+
     def outputs(self, rows: Any) -> Floats:
         """float64 (rows, outputs) for raw rows.
 

@@ -8,8 +8,7 @@ Why      each fold fits its own transforms, so that nothing that learns ever see
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -26,7 +25,9 @@ from trainwright.learners.interface import Budget, Fitted, Learner, Training
 from trainwright.record import files
 from trainwright.record.digests import digest_bytes
 from trainwright.record.seeds import rng_for
-from trainwright.runtime.columns import Floats, Rows, take_all
+from trainwright.runtime.columns import Columns, Floats, Rows, take_all
+from trainwright.select.balance import balanced
+from trainwright.select.decision import Decision, Rule, cross_fitted
 
 PREDICTIONS = "predictions.npy"
 FEW = 5000  # rows, up to which a seventh of them makes a difference
@@ -38,13 +39,20 @@ class Pipeline:
 
     prepared: Prepared
     fitted: Fitted
+    decision: Decision = field(default_factory=Decision)
 
     def predict(self, dataset: Dataset, rows: Rows) -> Floats:
-        return self.fitted.predict(apply(self.prepared.steps, take_all(dataset.columns, rows)))
+        return self.of(take_all(dataset.columns, rows))
+
+    def of(self, columns: Columns) -> Floats:
+        """What it says of rows that are typed already."""
+        return self.decision.calibrated(self.fitted.predict(apply(self.prepared.steps, columns)))
 
 
-def fit_pipeline(dataset: Dataset, rows: Rows, learner: Learner, budget: Budget, seed: int, key: tuple[str | int, ...]) -> Pipeline:
-    """Fit the learner's transforms and then the learner itself, on `rows` alone.
+def fit_pipeline(
+    dataset: Dataset, rows: Rows, learner: Learner, budget: Budget, seed: int, key: tuple[str | int, ...], *, balance: str = "none"
+) -> Pipeline:
+    """Fit the learner's transforms and then the learner itself, on `rows` alone; `balance` says how rare classes are made to count.
 
     A learner that stops early is given a part of these rows to watch, unless `budget.iterations` already says when to stop. It
     is then fitted again on all of them where the watched part would be missed: where rows are few, or it is the latest part.
@@ -67,89 +75,141 @@ def fit_pipeline(dataset: Dataset, rows: Rows, learner: Learner, budget: Budget,
             watch=watch,
         )
 
+    def fitted(part: Rows | slice, watch: Rows | None) -> Fitted:
+        given = training(part, None if watch is None else training(watch, None))
+        return learner.fit(balanced(given, balance, rng_for(seed, "balance", *key)), budget, rng)
+
     if learner.card.stops_early and budget.iterations is None:
-        learn, watch = watch_part(dataset, rows, seed=seed)
-        stopped = learner.fit(training(learn, training(watch, None)), budget, rng)
+        stopped = fitted(*watch_part(dataset, rows, seed=seed))
         if len(rows) > FEW and not dataset.splits.how.startswith("time"):
             return Pipeline(prepared, stopped)
         budget = replace(budget, iterations=stopped.iterations)
-    return Pipeline(prepared, learner.fit(training(slice(None), None), budget, rng))
+    return Pipeline(prepared, fitted(slice(None), None))
 
 
-def evaluate(*, data: str, folder: str, number: int, learner: str, settings: dict[str, Any], metric: str, seed: int, threads: int) -> dict[str, Any]:
+def evaluate(
+    *,
+    data: str,
+    folder: str,
+    number: int,
+    learner: str,
+    settings: dict[str, Any],
+    balance: str,
+    threshold: str,
+    metric: str,
+    seed: int,
+    threads: int,
+) -> dict[str, Any]:
     """Fit and predict every fold of one candidate; write the predictions; give what the leaderboard and the search need.
 
     Gives `score` (mean over repeats of the pooled out-of-fold score) with its interval `low`, `high`; `folds` (score of each);
     `inner` (in the nested design: the inner score of each outer fold); `iterations` (median where early stopping ended);
-    `fit_seconds`, the longest of the outer folds' fits; the file's digest.
+    `fit_seconds`, the longest of the outer folds' fits; the file's digest; `decision` (slope, bias and threshold, fitted on all out-of-fold
+    rows) and `thresholds`, each fold's own.
     """
     dataset = store.load(Path(data))
     fit = make(learner, settings)
     budget, splits = Budget(threads=threads), dataset.splits
-    predictions: Floats | None = None
+    rule = rule_of(balance, threshold)
+    raw: list[Floats] = []
+    inside: list[list[Floats]] = []  # of each outer fold, what its inner folds say
     ends: list[int] = []
     took: list[float] = []
-    scores: list[float | None] = []
-    inner: list[float | None] = []
-    per_repeat = len(splits.folds) // splits.repeats
     for index, fold in enumerate(splits.folds):
         started = time.perf_counter()
-        pipeline = fit_pipeline(dataset, fold.train, fit, budget, seed, ("fit", number, index))
+        pipeline = fit_pipeline(dataset, fold.train, fit, budget, seed, ("fit", number, index), balance=balance)
         took.append(time.perf_counter() - started)
-        answer = pipeline.predict(dataset, fold.test)
-        if predictions is None:
-            predictions = np.full((splits.repeats, dataset.table.rows, answer.shape[1]), np.nan)
-        predictions[index // per_repeat, fold.test] = answer
+        raw.append(pipeline.predict(dataset, fold.test))
         if pipeline.fitted.iterations is not None:
             ends.append(pipeline.fitted.iterations)
-        scores.append(_score(dataset, metric, fold.test, answer))
         if splits.inner:
-            inner.append(
-                _inner_score(
-                    dataset, splits.inner[index], metric, lambda rows, key: fit_pipeline(dataset, rows, fit, budget, seed, key), (number, index)
-                )
+            keys = [("inner", number, index, place) for place in range(len(splits.inner[index]))]
+            fits = (
+                (fit_pipeline(dataset, fold.train, fit, budget, seed, key, balance=balance), fold.test)
+                for fold, key in zip(splits.inner[index], keys, strict=True)
             )
-    assert predictions is not None
-    pooled = [pooled_score(dataset, metric, predictions[repeat]) for repeat in range(splits.repeats)]
+            inside.append([one.predict(dataset, rows) for one, rows in fits])
+    decisions = _decisions(dataset, rule, raw, inside)
+    predictions = np.full((splits.repeats, dataset.table.rows, raw[0].shape[1]), np.nan)
+    at = None if decisions[0].threshold is None else np.full(predictions.shape[:2], np.nan)
+    per_repeat = len(splits.folds) // splits.repeats
+    for index, (fold, decision) in enumerate(zip(splits.folds, decisions, strict=True)):
+        predictions[index // per_repeat, fold.test] = decision.calibrated(raw[index])
+        if at is not None:
+            at[index // per_repeat, fold.test] = decision.threshold
+    pooled = [_pooled(dataset, metric, predictions[repeat], None if at is None else at[repeat]) for repeat in range(splits.repeats)]
     known = [score for score in pooled if score is not None]
     content = files.array_bytes(predictions)
     files.write(Path(folder) / PREDICTIONS, content)
-    low, high = interval(dataset, metric, predictions, seed=seed)
+    low, high = _interval(dataset, metric, predictions, at, seed=seed)
+    final = rule.fit(np.concatenate(raw), *_truth(dataset, np.concatenate([fold.test for fold in splits.folds])))
     return {
         "score": float(np.mean(known)) if known else None,
         "low": low,
         "high": high,
-        "folds": scores,
-        "inner": inner,
+        "folds": [
+            _score(dataset, metric, fold.test, decision.calibrated(answer), decision.threshold)
+            for fold, answer, decision in zip(splits.folds, raw, decisions, strict=True)
+        ],
+        "inner": [_inner_score(dataset, folds, metric, rule, answers) for folds, answers in zip(splits.inner, inside, strict=True)],
         "iterations": int(median(ends)) if ends else None,
         "fit_seconds": max(took),
         "predictions": digest_bytes(content),
+        "decision": final.as_dict(),
+        "thresholds": [] if at is None else [decision.threshold for decision in decisions],
     }
 
 
-def pooled_score(dataset: Dataset, metric: str, prediction: Floats) -> float | None:
+def rule_of(balance: str, threshold: str) -> Rule:
+    """Shares of the classes that were moved for training are put right afterwards; without that, probabilities stay as the model gives them."""
+    return Rule(calibrate=balance != "none", threshold=threshold)
+
+
+def _decisions(dataset: Dataset, rule: Rule, raw: list[Floats], inside: list[list[Floats]]) -> list[Decision]:
+    """The decision of each outer fold: fitted on its inner folds where there are any (which know nothing of it), else on the other folds."""
+    splits = dataset.splits
+    if inside:
+        rows = [np.concatenate([fold.test for fold in folds]) for folds in splits.inner]
+        return [rule.fit(np.concatenate(answers), *_truth(dataset, part)) for answers, part in zip(inside, rows, strict=True)]
+    return _cross_fitted(dataset, rule, splits.folds, raw)
+
+
+def _cross_fitted(dataset: Dataset, rule: Rule, folds: tuple[Fold, ...], raw: list[Floats]) -> list[Decision]:
+    truths = [_truth(dataset, fold.test) for fold in folds]
+    weights = None if dataset.weight is None else [weight for _, weight in truths if weight is not None]
+    return cross_fitted(rule, raw, [truth for truth, _ in truths], weights)
+
+
+def _truth(dataset: Dataset, rows: Rows) -> tuple[Floats, Floats | None]:
+    assert dataset.target is not None
+    return dataset.target[rows], None if dataset.weight is None else dataset.weight[rows]
+
+
+def _pooled(dataset: Dataset, metric: str, prediction: Floats, threshold: Floats | None) -> float | None:
     """The score of all rows that have an out-of-fold prediction, taken together."""
     rows = np.flatnonzero(~np.isnan(prediction[:, 0]))
-    return _score(dataset, metric, rows, prediction[rows])
+    return _score(dataset, metric, rows, prediction[rows], None if threshold is None else threshold[rows])
 
 
-def interval(dataset: Dataset, metric: str, predictions: Floats, *, seed: int) -> tuple[float | None, float | None]:
+def _interval(dataset: Dataset, metric: str, predictions: Floats, threshold: Floats | None, *, seed: int) -> tuple[float | None, float | None]:
     """The interval of the out-of-fold score, for the leaderboard; drawn by the units of the split."""
-    assert dataset.target is not None
     rows = np.flatnonzero(~np.isnan(predictions[0, :, 0]))
+    truth, weight = _truth(dataset, rows)
     unit = dataset.splits.unit_of(dataset.group, rows)
-    weight = None if dataset.weight is None else dataset.weight[rows]
-    return evidence.quick_interval(metric, dataset.target[rows], predictions[:, rows], unit=unit, weight=weight, seed=seed)
+    at = None if threshold is None else threshold[:, rows]
+    return evidence.quick_interval(metric, truth, predictions[:, rows], unit=unit, weight=weight, threshold=at, seed=seed)
 
 
-def _score(dataset: Dataset, metric: str, rows: Rows, prediction: Floats) -> float | None:
-    assert dataset.target is not None
-    return evidence.score(metric, dataset.target[rows], prediction, None if dataset.weight is None else dataset.weight[rows])
+def _score(dataset: Dataset, metric: str, rows: Rows, prediction: Floats, threshold: Floats | float | None) -> float | None:
+    truth, weight = _truth(dataset, rows)
+    return evidence.score(metric, truth, prediction, weight, threshold)
 
 
-def _inner_score(
-    dataset: Dataset, folds: tuple[Fold, ...], metric: str, fit: Callable[[Rows, tuple[str | int, ...]], Pipeline], key: tuple[int, ...]
-) -> float | None:
+def _inner_score(dataset: Dataset, folds: tuple[Fold, ...], metric: str, rule: Rule, raw: list[Floats]) -> float | None:
     """The pooled score over the inner folds of one outer fold's training rows."""
-    answers = [fit(fold.train, ("inner", *key, index)).predict(dataset, fold.test) for index, fold in enumerate(folds)]
-    return _score(dataset, metric, np.concatenate([fold.test for fold in folds]), np.concatenate(answers))
+    decisions = _cross_fitted(dataset, rule, folds, raw)
+    answers = np.concatenate([decision.calibrated(answer) for decision, answer in zip(decisions, raw, strict=True)])
+    at = None
+    if decisions[0].threshold is not None:
+        at = np.concatenate([np.full(len(fold.test), decision.threshold) for fold, decision in zip(folds, decisions, strict=True)])
+    return _score(dataset, metric, np.concatenate([fold.test for fold in folds]), answers, at)

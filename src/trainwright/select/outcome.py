@@ -16,6 +16,7 @@ from trainwright.record.log import Log
 from trainwright.runtime.columns import Floats
 from trainwright.select.candidate import PREDICTIONS
 
+OUTCOME = "outcome.json"
 Status = Literal["done", "failed", "out of time", "out of memory", "not started"]
 
 
@@ -28,6 +29,7 @@ class Outcome:
     settings: dict[str, Any]
     baseline: bool
     status: Status
+    balance: str = "none"
     why: str = ""
     score: float | None = None
     low: float | None = None  # 95 % interval of the score
@@ -39,6 +41,8 @@ class Outcome:
     seconds: float | None = None
     memory_bytes: int | None = None
     predictions: str | None = None  # digest of the out-of-fold predictions
+    decision: dict[str, Any] | None = None  # how its bundle decides: slope, bias, threshold
+    thresholds: tuple[float, ...] = ()  # by which each fold was judged; none where the likeliest class is said
 
     def folder(self, run: Path) -> Path:
         return candidate_folder(run, self.number)
@@ -58,7 +62,7 @@ def candidate_folder(run: Path, number: int) -> Path:
 
 def record(outcome: Outcome, log: Log) -> None:
     """Keep an outcome: the file first, then the event that acknowledges it."""
-    path = outcome.folder(log.folder) / "outcome.json"
+    path = outcome.folder(log.folder) / OUTCOME
     files.write_json(path, asdict(outcome))
     log.append("candidate ended", number=outcome.number, status=outcome.status, digest=digest_file(path))
 
@@ -67,11 +71,11 @@ def recorded(log: Log) -> dict[int, Outcome]:
     """The outcomes that the log acknowledges, by candidate number. Raises CheckFailed (TW082) when a file was changed since."""
     found = {}
     for event in log.all("candidate ended"):
-        path = candidate_folder(log.folder, event.what["number"]) / "outcome.json"
+        path = candidate_folder(log.folder, event.what["number"]) / OUTCOME
         if not path.exists() or digest_file(path) != event.what["digest"]:
             raise CheckFailed("TW082", "a candidate's outcome is not the one that was recorded", where=str(path), fix="train again")
         fields = files.read_json(path)
-        found[event.what["number"]] = Outcome(**fields | {"folds": tuple(fields["folds"]), "inner": tuple(fields["inner"])})
+        found[event.what["number"]] = Outcome(**fields | {name: tuple(fields[name]) for name in ("folds", "inner", "thresholds")})
     return found
 
 
@@ -94,17 +98,26 @@ def choose(outcomes: list[Outcome], metric: str) -> list[Outcome]:
     return sorted(done, key=lambda outcome: (sign * (outcome.score or 0.0), outcome.number))
 
 
-def procedure(outcomes: list[Outcome], metric: str, folds: list[np.ndarray], repeats: int, run: Path) -> tuple[Floats, dict[int, int]]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Procedure:
+    """What the whole procedure predicts out of fold, and by which thresholds; which candidates the outer folds chose."""
+
+    prediction: Floats  # (repeats, rows, outputs)
+    thresholds: tuple[float, ...]  # of each outer fold; none where the likeliest class is said
+    picked: dict[int, int]  # candidate: outer folds
+
+
+def procedure(outcomes: list[Outcome], metric: str, folds: list[np.ndarray], repeats: int, run: Path) -> Procedure:
     """What the whole procedure (try all, choose by inner score) predicts out of fold, in the nested design.
 
     Takes   `folds`: the rows on which each outer fold is scored, repeats x folds of them in order.
-    Gives   float64 (repeats, rows, outputs), and how many outer folds chose each candidate.
     Source  Varma & Simon (2006), BMC Bioinformatics 7:91: the choice itself must be inside the outer fold.
     """
     ranked = choose(outcomes, metric)
     sign = 1.0 if evidence.METRICS[metric].better == "lower" else -1.0
     loaded: dict[int, Floats] = {}
     picked: dict[int, int] = {}
+    thresholds: list[float] = []
     answer: Floats | None = None
     for index, rows in enumerate(folds):
         scored = [(sign * inner, outcome.number, outcome) for outcome in ranked if (inner := outcome.inner[index]) is not None]
@@ -116,5 +129,6 @@ def procedure(outcomes: list[Outcome], metric: str, folds: list[np.ndarray], rep
             answer = np.full_like(loaded[best.number], np.nan)
         repeat = index * repeats // len(folds)
         answer[repeat, rows] = loaded[best.number][repeat, rows]
+        thresholds += best.thresholds[index : index + 1]
     assert answer is not None
-    return answer, picked
+    return Procedure(answer, tuple(thresholds), picked)

@@ -9,10 +9,16 @@ from trainwright.errors import RequestError, nearest
 from trainwright.learners import learner_class, make, names
 from trainwright.plan.model import LearnerChoice, Plan
 from trainwright.runtime.schema import ColumnSchema
+from trainwright.select.balance import WAYS, shares, ways_of
+from trainwright.select.decision import LIKELIEST, RULES, judges_answers
 from trainwright.select.portfolio import portfolio
 from trainwright.tasks import TASKS, Task
 
 DEFAULT_SECONDS = 60.0
+RARE = 0.1  # a class with a smaller share of the open rows is rare: the likeliest answer is hardly ever that class
+BALANCED = ("tabular/lightgbm", "tabular/logistic")  # of these the first configuration is tried with every way to make a rare class count
+AFTER = 5  # candidates that come first all the same
+WITHOUT_GAPS = ("scaled", "filled")  # recipes whose matrix has no NaN
 MEMORY_SHARE = 0.8
 
 
@@ -30,7 +36,9 @@ def resolve(asked: Plan, dataset: Dataset) -> Plan:
         "positive": dataset.classes[1] if len(dataset.classes) == 2 else None,
         "split": dataset.splits.how,
         "kinds": {d.schema.name: _kind(d.schema) for d in dataset.table.described},
-        "learners": tuple(candidates(asked, task)),
+        "learners": tuple(candidates(asked, task, dataset)),
+        "imbalance": ("none",),  # all that is to be tried stands among the learners now
+        "threshold": _threshold(asked, task, dataset),
         "time": asked.time if asked.candidates or asked.time else DEFAULT_SECONDS,
         "memory": asked.memory or default_memory(),
         "workers": workers_of(asked),
@@ -38,8 +46,11 @@ def resolve(asked: Plan, dataset: Dataset) -> Plan:
     return Plan.model_validate(asked.model_dump() | {name: getattr(asked, name) for name in ("learners", "allow")} | decided)
 
 
-def candidates(asked: Plan, task: Task) -> list[LearnerChoice]:
-    """The baselines, then what was asked for: exact settings where given, else our list narrowed to the learners named."""
+def candidates(asked: Plan, task: Task, dataset: Dataset) -> list[LearnerChoice]:
+    """The baselines, then what was asked for: exact settings where given, else our list narrowed to the learners named.
+
+    Where a class is rare, or ways to make it count are asked for, there are candidates for each of them besides.
+    """
     fixed = portfolio(task.output)
     if asked.learners:
         wanted = [choice.model_copy(update={"name": full_name(choice.name)}) for choice in asked.learners]
@@ -52,9 +63,66 @@ def candidates(asked: Plan, task: Task) -> list[LearnerChoice]:
             chosen += [exact] if choice.settings is not None or not alike else alike
     else:
         chosen = fixed
+    chosen = _with_ways(chosen, asked, task, dataset)
     baselines = [LearnerChoice(name=name, settings={}) for name in task.baselines]
     rest = [choice for choice in _without_repeats(chosen) if choice not in baselines]
     return [*baselines, *(rest[: asked.candidates] if asked.candidates else rest)]
+
+
+def _ways(asked: Plan, task: Task, dataset: Dataset) -> tuple[str, ...]:
+    """The ways to make rare classes count that are tried. Raises RequestError (TW069) where there are no classes to balance."""
+    named = ways_of(asked.imbalance)
+    if task.output != "classes":
+        if named:
+            raise RequestError(
+                "TW069", "there are no classes to balance", where="--imbalance", why=f"a {task.name} task predicts a number", fix="leave it out"
+            )
+        return ()
+    return named or (WAYS if "auto" in asked.imbalance and _rare(dataset) else ())
+
+
+def _rare(dataset: Dataset) -> bool:
+    assert dataset.target is not None
+    found = shares(dataset.target, dataset.splits.open, len(dataset.classes))
+    return bool(0 < found[found > 0].min() < RARE)
+
+
+def _with_ways(chosen: list[LearnerChoice], asked: Plan, task: Task, dataset: Dataset) -> list[LearnerChoice]:
+    """The candidates, and those in which rare classes are made to count: all of them where ways were named, else the first of each learner, late."""
+    ways = _ways(asked, task, dataset)
+    if not ways:
+        return chosen
+    named = bool(ways_of(asked.imbalance))
+    firsts = [choice for place, choice in enumerate(chosen) if choice.name not in [before.name for before in chosen[:place]]]
+    balanced = [
+        choice.model_copy(update={"balance": way})
+        for choice in (chosen if named else [choice for choice in firsts if choice.name in BALANCED])
+        for way in ways
+        if choice.balance == "none" and (way != "smote" or learner_class(choice.name).card.reads in WITHOUT_GAPS)
+    ]
+    if named and not balanced:
+        raise RequestError(
+            "TW069",
+            "smote cannot draw rows for these learners",
+            where="--imbalance",
+            why="it draws between numbers, and these learners read columns with gaps",
+            fix="name a learner that fills gaps, such as tabular/logistic, or another way",
+        )
+    return [*chosen[:AFTER], *balanced, *chosen[AFTER:]]
+
+
+def _threshold(asked: Plan, task: Task, dataset: Dataset) -> str:
+    """Where the second of two classes is said. Raises RequestError (TW069) where a threshold was asked for and there are no two classes."""
+    if asked.threshold not in ("auto", LIKELIEST):
+        if len(dataset.classes) != 2:
+            raise RequestError("TW069", "a threshold needs two classes", where="--threshold", why=f"this is a {task.name} task", fix="leave it out")
+        return asked.threshold
+    if asked.threshold == LIKELIEST or len(dataset.classes) != 2:
+        return LIKELIEST
+    metric = _metric(asked.metric, task)
+    if metric in RULES and metric != "accuracy":
+        return metric
+    return "f1" if _rare(dataset) and not judges_answers(metric) else LIKELIEST
 
 
 def full_name(name: str) -> str:

@@ -158,6 +158,8 @@ class Search:
             "number": number,
             "learner": choice.name,
             "settings": choice.settings or {},
+            "balance": choice.balance,
+            "threshold": self.plan.threshold,
             "metric": self.plan.metric,
             "seed": self.plan.seed,
             "threads": self.plan.threads,
@@ -200,6 +202,8 @@ class Search:
             iterations=value["iterations"],
             fit_seconds=value["fit_seconds"],
             predictions=value["predictions"],
+            decision=value["decision"],
+            thresholds=tuple(value["thresholds"]),
             **common,
         )
 
@@ -208,7 +212,13 @@ class Search:
 
     def _named(self, number: int) -> dict[str, Any]:
         choice = self.plan.learners[number]
-        return {"number": number, "learner": choice.name, "settings": choice.settings or {}, "baseline": number < self.baselines}
+        return {
+            "number": number,
+            "learner": choice.name,
+            "settings": choice.settings or {},
+            "balance": choice.balance,
+            "baseline": number < self.baselines,
+        }
 
     def _best(self, outcomes: dict[int, Outcome]) -> Outcome | None:
         done = [outcome for outcome in outcomes.values() if outcome.status == "done"]

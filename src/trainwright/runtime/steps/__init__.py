@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from trainwright.runtime.steps.calibrate import Calibrate
 from trainwright.runtime.steps.categories import Codes, Onehot, Ranks
 from trainwright.runtime.steps.dates import Dates
 from trainwright.runtime.steps.models import Combine, Concat, Constant, Decide, Linear, Link, Onnx
@@ -13,11 +14,15 @@ from trainwright.runtime.steps.numbers import Fill, Numbers, Scale
 from trainwright.runtime.typed import Typed
 
 KINDS: Mapping[str, Any] = MappingProxyType(
-    {kind.kind: kind for kind in (Typed, Numbers, Fill, Scale, Onehot, Codes, Ranks, Dates, Concat, Linear, Onnx, Link, Constant, Combine, Decide)}
+    {
+        kind.kind: kind
+        for kind in (Typed, Numbers, Fill, Scale, Onehot, Codes, Ranks, Dates, Concat, Linear, Onnx, Link, Constant, Combine, Calibrate, Decide)
+    }
 )
 
 __all__ = [
     "KINDS",
+    "Calibrate",
     "Codes",
     "Combine",
     "Concat",
