@@ -155,3 +155,19 @@ def test_wrong_requests(runs: dict[str, Run], capsys: pytest.CaptureFixture[str]
     shown = capsys.readouterr().err
     assert code in shown
     assert says in shown
+
+
+def test_thresholds_enter_the_comparison_of_answers(tables: Path, tmp_path: Path) -> None:
+    """Two runs that differ in the threshold alone: the same probabilities, other answers."""
+    fair = {"source": tables / "fair.csv", "out": tmp_path, "target": "affair", "learner": "lightgbm", "settings": SMALL}
+    likeliest, moved = train(**fair), train(**fair, threshold="f1")
+    (scores,) = trainwright.compare(likeliest, moved)["scores"]
+    assert scores["metrics"]["roc_auc"]["value"] == scores["metrics"]["log_loss"]["value"] == 0
+    entries = [run.evidence["metrics"]["f1"]["value"] for run in (likeliest, moved)]
+    assert scores["metrics"]["f1"]["value"] == pytest.approx(entries[1] - entries[0], abs=1e-12)
+    assert entries[1] > entries[0]
+    (at,) = moved.evidence["thresholds"]
+    assert moved.bundle.threshold == at
+    sealed = store.load(moved.folder / "data").splits.sealed
+    raw = pl.read_csv(tables / "fair.csv")[sealed.tolist()]
+    assert (moved.bundle.predict(raw) == np.where(moved.bundle.predict_proba(raw)[:, 1] >= at, "yes", "no")).all()

@@ -12,7 +12,24 @@ from trainwright.errors import BundleError
 from trainwright.runtime.columns import Coded
 from trainwright.runtime.graph import run_steps
 from trainwright.runtime.step import Step, parts
-from trainwright.runtime.steps import KINDS, Codes, Combine, Concat, Constant, Dates, Decide, Fill, Linear, Link, Numbers, Onehot, Onnx, Ranks, Scale
+from trainwright.runtime.steps import (
+    KINDS,
+    Calibrate,
+    Codes,
+    Combine,
+    Concat,
+    Constant,
+    Dates,
+    Decide,
+    Fill,
+    Linear,
+    Link,
+    Numbers,
+    Onehot,
+    Onnx,
+    Ranks,
+    Scale,
+)
 from trainwright.runtime.steps.dates import PARTS
 
 
@@ -127,6 +144,9 @@ def test_constant_combine_concat_decide():
     np.testing.assert_array_equal(constant.apply(np.zeros((1, 0))), [[0.25, 0.75]])
     mean = Combine(weights=np.array([1.0, 3.0])).apply(np.array([[0.0, 1.0]]), np.array([[1.0, 0.0]]))
     np.testing.assert_allclose(mean, [[0.75, 0.25]])
+    odds = Calibrate(slope=2.0, bias=np.array([0.0, np.log(3.0)])).apply(np.array([[0.8, 0.2], [1.0, 0.0]]))
+    np.testing.assert_allclose(odds[0], [16 / 19, 3 / 19])  # odds of 4 to 1, squared, then shifted by three
+    assert 0 < odds[1, 1] < 1e-11  # what was said to be impossible is not quite
     np.testing.assert_array_equal(Concat(widths=(1, 2)).apply(np.ones((2, 1)), np.zeros((2, 2))), [[1, 0, 0]] * 2)
     p = np.array([[0.5, 0.5], [0.7, 0.3], [0.2, 0.8]])
     assert Decide(classes=("no", "yes")).apply(p).tolist() == ["no", "no", "yes"]
@@ -168,6 +188,7 @@ EXAMPLES: list[Step] = [
     Link(name="softmax"),
     Constant(values=np.ones(1)),
     Combine(weights=np.ones(2)),
+    Calibrate(slope=1.5, bias=np.array([0.25, -0.25])),
     Decide(classes=("n", "y"), threshold=0.25),
 ]
 
@@ -229,6 +250,13 @@ WRONG: list[tuple[str, dict[str, Any]]] = [
     ("combine", {"weights": np.array([1.0, -1.0])}),
     ("combine", {"weights": np.zeros(2)}),
     ("combine", {"weights": np.array([1e308, 1e308])}),
+    ("calibrate", {"bias": np.zeros(1)}),
+    ("calibrate", {"bias": np.array([0.0, np.nan])}),
+    ("calibrate", {"bias": np.array([0.0, 1e300])}),
+    ("calibrate", {"slope": 0.0}),
+    ("calibrate", {"slope": float("inf")}),
+    ("calibrate", {"slope": True}),
+    ("calibrate", {"slope": "1"}),
     ("decide", {"classes": ("one",)}),
     ("decide", {"classes": ("a", "b", "c")}),
     ("decide", {"threshold": 2.0}),

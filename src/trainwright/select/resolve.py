@@ -17,7 +17,7 @@ from trainwright.tasks import TASKS, Task
 DEFAULT_SECONDS = 60.0
 RARE = 0.1  # a class with a smaller share of the open rows is rare: the likeliest answer is hardly ever that class
 BALANCED = ("tabular/lightgbm", "tabular/logistic")  # of these the first configuration is tried with every way to make a rare class count
-AFTER = 5  # candidates that come first all the same
+AFTER = 8  # candidates that come first all the same
 WITHOUT_GAPS = ("scaled", "filled")  # recipes whose matrix has no NaN
 MEMORY_SHARE = 0.8
 
