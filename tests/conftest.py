@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+
+from postgres_server import Server, serving
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -38,3 +41,10 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     weather = pl.read_csv(package_file("vega_datasets", "_data/seattle-weather.csv"))
     weather.select("date", "precipitation", "wind", "temp_min", "temp_max").write_csv(folder / "weather.csv")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server with a database and a user who has to give a password."""
+    with serving() as server:
+        yield server

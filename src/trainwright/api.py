@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from trainwright.credentials import is_url
 from trainwright.errors import RequestError, nearest, need
 from trainwright.plan.model import Plan
 from trainwright.plan.read import PLAN_SUFFIXES, dump_plan, make_plan, read_plan
@@ -139,7 +140,7 @@ def asked_of(source: Any, asked: dict[str, Any]) -> tuple[Plan, object | None]:
     need("polars", extra="tables", to="read a table")
     fields = {name: _plain(value) for name, value in asked.items() if value is not None}
     if source is None or isinstance(source, str | os.PathLike):
-        if source is not None and Path(source).suffix in PLAN_SUFFIXES:
+        if source is not None and not is_url(str(source)) and Path(source).suffix in PLAN_SUFFIXES:
             given = read_plan(Path(source)).model_dump(mode="json", exclude_unset=True)
             if fields.keys() & {"time", "candidates"}:
                 given = {name: value for name, value in given.items() if name not in ("time", "candidates")}

@@ -11,6 +11,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import ClassVar
 
+from trainwright.credentials import scrubbed
+
 
 class TrainwrightError(Exception):
     """An error that says what, where, why and how to mend it; `exit_code` is what the command line ends with."""
@@ -18,6 +20,7 @@ class TrainwrightError(Exception):
     exit_code: ClassVar[int] = 2
 
     def __init__(self, code: str, what: str, *, where: str = "", why: str = "", fix: str = "") -> None:
+        what, where, why, fix = map(scrubbed, (what, where, why, fix))  # no password leaves in an error, whoever raises it
         super().__init__(code, what, where, why, fix)
         self.code, self.what, self.where, self.why, self.fix = code, what, where, why, fix
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from trainwright import runtime
-from trainwright.data.sources import read_table
+from trainwright.data.sources import Opened, Place, open_source, read_table
 from trainwright.errors import RequestError
 from trainwright.record import files
 from trainwright.record.log import NAME
@@ -16,7 +16,7 @@ from trainwright.runtime.columns import Coded
 from trainwright.runtime.schema import ColumnSchema
 
 
-def predict_file(model: str | Path, source: str | Path, output: Path, *, identifier: str | None = None) -> dict[str, Any]:
+def predict_file(model: str | Path, source: str | Path | Place, output: Path, *, identifier: str | None = None) -> dict[str, Any]:
     """Predict every row of `source` with a run's bundle (or a bundle) and write `output` (.csv or .parquet).
 
     Gives `rows`, `columns` of the output, `notes` in words (columns that were not needed).
@@ -32,8 +32,9 @@ def predict_file(model: str | Path, source: str | Path, output: Path, *, identif
     made = ["prediction", *(f"probability_{name}" for name in bundle.classes)]
     if identifier in made:
         raise RequestError("TW009", f"the output has a column {identifier!r} of its own", where="--id", fix="rename the column of the source")
-    table = read_table(source, like=bundle.features)
-    names = None if identifier is None else _words(source, identifier)
+    opened = open_source(source)  # once: a database may change between two readings
+    table = read_table(opened, like=bundle.features)
+    names = None if identifier is None else _words(opened, identifier)
     outputs = bundle.outputs_of({feature.name: table.columns[feature.name] for feature in bundle.features})
     frame: dict[str, Any] = {} if identifier is None else {identifier: names}
     frame["prediction"] = bundle.answers(outputs)
@@ -48,7 +49,7 @@ def predict_file(model: str | Path, source: str | Path, output: Path, *, identif
     return {"rows": table.rows, "columns": list(frame), "output": str(output), "notes": [*table.source.notes, *notes]}
 
 
-def _words(source: str | Path, name: str) -> list[str | None]:
+def _words(source: Opened, name: str) -> list[str | None]:
     """The cells of a column as they stand in the source, whatever the model takes them for."""
     column = read_table(source, like=[ColumnSchema(name=name, kind="identifier")]).columns[name]
     assert isinstance(column, Coded)  # identifiers are words

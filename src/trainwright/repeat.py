@@ -8,8 +8,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from trainwright.credentials import is_url
 from trainwright.data import store
 from trainwright.data.read import look_at
+from trainwright.data.sources.place import place_of
 from trainwright.errors import SourceError
 from trainwright.learners import added_packages
 from trainwright.plan.model import Plan
@@ -36,7 +38,7 @@ LOCKED = (
 
 def new_folder(asked: Plan) -> Path:
     """A folder of its own for a run: the source's name and the time, which is there for people and decides nothing."""
-    stem = Path(asked.source).name.split(".")[0] if asked.source else "frame"
+    stem = place_of(asked.source, table=asked.table, sheet=asked.sheet).stem if asked.source else "frame"
     moment = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")  # local time, as people name things
     name, number = f"{stem}-{moment}", 1
     with files.machine_errors(asked.out, doing="make the run's folder"):
@@ -110,7 +112,7 @@ def begin_again(run: Run, out: Path) -> Path:
     happened, kept = what_happened(run), run.folder / "data"
     if kept.exists():
         dataset = store.load(kept, check=True)
-    elif run.asked.source is not None and Path(run.asked.source).exists():
+    elif run.asked.source is not None and (is_url(run.asked.source) or Path(run.asked.source).exists()):
         dataset = look_at(run.asked, None)
     else:
         raise SourceError(

@@ -324,11 +324,12 @@ def test_paths(tmp_path):
     error = code_of(tmp_path / "adlt.csv")
     assert (error.code, "adult.csv" in error.fix) == ("TW020", True)
     assert code_of(tmp_path / "no" / "where.csv").code == "TW020"
-    error = code_of(tmp_path)
-    assert (error.code, "adult.csv" in error.fix) == ("TW022", True)
-    for name in ("t.xlsx", "t.json", "https://example.org/t.csv"):
-        assert code_of(name).code == "TW027"
-    assert "secret" not in str(code_of("postgresql://me:secret@host/db"))
+    (tmp_path / "empty").mkdir()
+    assert code_of(tmp_path / "empty").code == "TW022"
+    for name in ("t.feather", "t.sas7bdat", "https://example.org/t.csv", "mysql://me:secret@host/db"):
+        error = code_of(name)
+        assert error.code == "TW027"
+        assert "secret" not in str(error)
 
 
 def test_parquet_faults(tmp_path):
@@ -342,8 +343,10 @@ def test_parquet_faults(tmp_path):
     folder = tmp_path / "folder"
     folder.mkdir()
     written(folder, good.getvalue(), "a.parquet")
-    pl.DataFrame({"b": [1]}).write_parquet(folder / "b.parquet")
-    assert code_of(folder).code == "TW038"
+    pl.DataFrame({"a": ["x"]}).write_parquet(folder / "b.parquet")
+    error = code_of(folder)
+    assert error.code == "TW038"
+    assert "'a' is Int64 in a.parquet and String in b.parquet" in error.what
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")

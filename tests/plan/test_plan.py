@@ -43,6 +43,7 @@ def test_sizes(text: object, wanted: int) -> None:
         ({"population": {"sex": 0.5}}, "TW002", "{column: {level: share}}"),
         ({"drop": 3}, "TW002", "drop"),
         ({"time": 10, "candidates": 3}, "TW002", "not both"),
+        ({"table": "t", "query": "SELECT 1"}, "TW002", "not both"),
         ({"seed": -1}, "TW002", "seed"),
         ({"allow": [{"code": "X", "because": "none"}]}, "TW002", "allow"),
     ],
@@ -121,6 +122,8 @@ def test_the_command_line_says_the_same_as_the_plan() -> None:
     plan = make_plan(
         {
             "source": "my data.csv",
+            "query": "SELECT a, b FROM t WHERE c = 'x y'",
+            "sheet": "one two",
             "target": "y",
             "split": "group:patient id",
             "drop": ["b", "a, with comma"],

@@ -14,13 +14,17 @@ import click
 from trainwright._version import __version__
 from trainwright.cli import flags, show
 
-EXTRAS = {"tables": ("polars", "sklearn", "lightgbm", "onnx", "pydantic", "yaml", "jinja2", "threadpoolctl")}
+EXTRAS = {
+    "tables": ("polars", "sklearn", "lightgbm", "onnx", "pydantic", "yaml", "jinja2", "threadpoolctl"),
+    "excel": ("fastexcel",),
+    "postgres": ("psycopg",),
+}
 
 
 @click.command()
 @flags.as_json
 def command(as_json: bool) -> int:
-    """Show versions, cores, memory, disk and extras; exit 6 when something needed is missing."""
+    """Show versions, cores, memory, disk and extras; exit 6 when something that every verb needs is missing."""
     from trainwright.select.resolve import available_cores, available_memory
 
     missing = {extra: [module for module in modules if find_spec(module) is None] for extra, modules in EXTRAS.items()}
@@ -47,4 +51,4 @@ def command(as_json: bool) -> int:
         show.write(f"{facts['cores']} cores, {memory:.1f} GB memory, {disk:.1f} GB free here{'' if facts['writable'] else ', NOT writable'}")
         for extra, modules in missing.items():
             show.write(f"[{extra}] " + ("complete" if not modules else f"lacks {', '.join(modules)}: pip install 'trainwright[{extra}]'"))
-    return 0 if supported and facts["writable"] and not any(missing.values()) else 6
+    return 0 if supported and facts["writable"] and not missing["tables"] else 6

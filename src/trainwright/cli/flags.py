@@ -14,6 +14,9 @@ import click
 from trainwright.errors import RequestError, need
 
 PLAIN: dict[str, type] = {
+    "table": str,
+    "query": str,
+    "sheet": str,
     "target": str,
     "task": str,
     "metric": str,

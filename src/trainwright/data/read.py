@@ -16,6 +16,7 @@ from trainwright.data.dataset import Dataset, Finding, Role, Splits, Table
 from trainwright.data.findings import find
 from trainwright.data.prepare import prepare
 from trainwright.data.sources import read_table
+from trainwright.data.sources.place import Place, place_of, place_with_part
 from trainwright.errors import FindingStop, RequestError, SourceError
 from trainwright.plan.command import command_of
 from trainwright.plan.model import Plan
@@ -49,7 +50,7 @@ def read_dataset(asked: Plan, rows: object | None, log: Log) -> Dataset:
 def look_at(asked: Plan, rows: object | None) -> Dataset:
     """Read, prepare and check, without a run: what `check` and `plan` do as well."""
     table, done = clean_columns(read_rows(asked, rows), asked.clean, target=asked.target)
-    test = read_table(asked.test, like=[described.schema for described in table.described]) if asked.test else None
+    test = read_table(place_with_part(asked.test), like=[described.schema for described in table.described]) if asked.test else None
     held = tuple(name for name in asked.drop if name in table.columns)  # a dropped column of lists has no typed form: it is left out already
     dataset = prepare(asked.model_copy(update={"drop": held}), table, test, done)
     allowed = frozenset(item.code for item in asked.allow)
@@ -89,8 +90,13 @@ def settle(asked: Plan, rows: object | None, *, accept: Sequence[str] = (), undo
 
 def read_rows(asked: Plan, rows: object | None) -> Table:
     """The table alone, with the roles that the plan gives. Raises RequestError (TW004) when there is nothing to read."""
-    source = asked.source if rows is None else rows
-    if source is None:
+    source: object
+    if rows is not None:
+        source = rows
+        Place("the frame", asked.table, asked.query, asked.sheet).only()
+    elif asked.source is not None:
+        source = place_of(asked.source, table=asked.table, query=asked.query, sheet=asked.sheet)
+    else:
         raise RequestError("TW004", "there is nothing to read", where="source", fix="name a file: `trainwright train FILE --target COLUMN`")
     return read_table(source, kinds=asked.kinds, roles=roles_of(asked))
 

@@ -10,6 +10,9 @@ import shlex
 from trainwright.plan.model import Plan
 
 ASKED = (
+    "table",
+    "query",
+    "sheet",
     "target",
     "task",
     "metric",

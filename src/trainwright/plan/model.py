@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
+from trainwright.credentials import take_out
 from trainwright.runtime.schema import KINDS
 from trainwright.runtime.spelling import SPELLINGS, Spelling
 
@@ -97,6 +98,7 @@ Ways = Annotated[
     tuple[Literal["auto", "none", "weights", "over", "under", "smote"], ...], BeforeValidator(as_list, json_schema_input_type=str | tuple[str, ...])
 ]
 Names = Annotated[tuple[str, ...], BeforeValidator(as_list, json_schema_input_type=str | tuple[str, ...])]
+Where = Annotated[str, AfterValidator(take_out)]  # a URL loses its password at once: what a plan never held, it cannot show
 AskedKind = Annotated[str, AfterValidator(known_kind)]
 Seconds = Annotated[float, BeforeValidator(seconds), PlainSerializer(lambda s: f"{s:.12g}s", return_type=str, when_used="unless-none"), Field(gt=0)]
 Bytes = Annotated[int, BeforeValidator(size), Field(gt=0)]
@@ -231,13 +233,19 @@ Learners = Annotated[tuple[LearnerChoice, ...], BeforeValidator(named_learners, 
 class Plan(Part):
     """What to learn from which data, under which limits."""
 
-    source: str | None = Field(None, description="CSV, TSV or Parquet file; none for a frame given in Python.")
+    source: Where | None = Field(
+        None,
+        description="A CSV, TSV, JSON, Excel, Parquet or SQLite file, a folder of such, sqlite:///FILE or postgresql://…; none for a frame.",
+    )
+    table: str | None = Field(None, min_length=1, description="The table of a database, with its schema or without.")
+    query: str | None = Field(None, min_length=1, description="One SELECT in the place of a table; with ORDER BY, its rows keep that order.")
+    sheet: str | None = Field(None, min_length=1, description="The sheet of a workbook; the first that is not empty when not given.")
     target: str | None = Field(None, description="The column to predict.")
     task: str = Field("auto", description="binary, multiclass or regression; auto looks at the target.")
     metric: str = Field("auto", description="The primary metric, by which candidates are chosen; auto follows the task.")
     positive: str | None = Field(None, description="The class that counts as 'yes' in a task of two classes.")
     split: str = Field("auto", pattern=r"^(auto|random|given|group:.+|time:.+|given:.+)$", description="random, group:COL, time:COL or given:COL.")
-    test: str | None = Field(None, description="A file of its own with the sealed rows.")
+    test: Where | None = Field(None, description="A source of its own with the sealed rows: FILE, WORKBOOK#SHEET or URL#TABLE.")
     folds: int = Field(5, ge=2, le=20, description="Folds of the cross-validation.")
     kinds: dict[str, AskedKind] = Field({}, description="Kinds that replace the inferred ones: {column: kind}, or {column: ordered:low<medium<high}.")
     drop: Names = Field((), description="Columns that are not to be learned from.")
@@ -262,6 +270,12 @@ class Plan(Part):
     seed: int = Field(0, ge=0, lt=2**32, description="All randomness derives from it.")
     out: Path = Field(Path("runs"), description="The folder in which the run's folder is made.")
     keep_data: bool = Field(True, description="Keep the rows as read beside the run; otherwise only digests.")
+
+    @model_validator(mode="after")
+    def _one_table(self) -> Plan:
+        if self.table is not None and self.query is not None:
+            raise ValueError("give table or query, not both: a query names its tables itself")
+        return self
 
     @model_validator(mode="after")
     def _one_budget(self) -> Plan:

@@ -1,68 +1,40 @@
 """Sources: from a file or a frame to a `Table`, whose columns are typed and described. The one door through which rows come in.
 
-Takes    a path of a CSV-like file (gzip or not), of a Parquet file or a folder of such, or a table in memory.
+Takes    a file (CSV, JSON, Excel, Parquet, SQLite), a folder of such, the URL of a database, or a table in memory.
 Gives    `Table`: typed columns, what each was taken for and why, and how the file had to be read.
 Why      whatever is odd about a user's file is either mended and said, or refused with its line; nothing passes silently.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trainwright.data.cells import type_series
 from trainwright.data.dataset import Described, Role, Source, Table
 from trainwright.data.describe import Asked, describe, describe_one, has_no_typed_form, unfit
 from trainwright.data.infer import Inferred
-from trainwright.data.room import STREAMED, Room
-from trainwright.data.sources.delimited import check_names, csv_records, read_delimited, scan, text_of
-from trainwright.data.sources.frames import frame_from
-from trainwright.data.sources.parquet import scan_parquet
-from trainwright.data.sources.scanned import Scanned, in_memory
-from trainwright.data.sources.sniff import Dialect
-from trainwright.data.sources.stretched import read_stretched
+from trainwright.data.room import Room
+from trainwright.data.sources.lines import line_of, place_of_row
+from trainwright.data.sources.opened import Opened
+from trainwright.data.sources.opening import open_frame, open_place
+from trainwright.data.sources.place import Place, place_of
+from trainwright.data.sources.scanned import Scanned
 from trainwright.data.stream import describe_streamed, type_streamed
-from trainwright.errors import MachineError, SourceError, nearest
-from trainwright.record.digests import canonical, digest_bytes, digest_file, digest_files
+from trainwright.errors import SourceError, nearest
+from trainwright.record.digests import canonical
 from trainwright.runtime.columns import Coded, Column
 from trainwright.runtime.schema import ColumnSchema
 
-NOT_YET: Final[Mapping[str, str]] = {
-    ".xlsx": "Excel", ".xls": "Excel", ".xlsm": "Excel", ".ods": "OpenDocument", ".json": "JSON", ".jsonl": "JSON lines", ".ndjson": "JSON lines",
-    ".feather": "Feather",
-    ".arrow": "Arrow", ".ipc": "Arrow", ".orc": "ORC", ".avro": "Avro", ".db": "SQLite", ".sqlite": "SQLite", ".sqlite3": "SQLite", ".dta": "Stata",
-    ".sav": "SPSS",
-    ".sas7bdat": "SAS", ".rds": "R", ".rdata": "R", ".pkl": "pickle", ".pickle": "pickle", ".h5": "HDF5", ".hdf5": "HDF5", ".mat": "MATLAB",
-    ".npy": "numpy", ".npz": "numpy",
-}  # fmt: skip
-PACKED: Final = 5  # times that a gzip file is smaller than its text, about
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Opened:
-    """A source whose structure is known, before its columns are read and typed."""
-
-    scanned: Scanned
-    path: str
-    format: str
-    digest: str | None  # None: of the typed columns
-    details: dict[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-
 
 def read_table(
-    source: str | Path | object,
+    source: str | Path | Place | Opened | object,
     *,
     kinds: Mapping[str, Any] | None = None,
     roles: Mapping[str, Role] | None = None,
@@ -71,12 +43,13 @@ def read_table(
 ) -> Table:
     """Read a source and type its columns, a few at a time.
 
-    Takes   a path, or a table in memory (Polars, pandas, Arrow, anything with `__arrow_c_stream__`, a list of dicts, a dict of columns);
+    Takes   a path, a URL or a `Place`, what `open_source` gives, or a table in memory (Polars, pandas, Arrow, anything with
+            `__arrow_c_stream__`, a list of dicts, a dict of columns);
             `kinds` by column name (also "ordered:low<medium<high"); `roles` by column name (all others are features);
             `like`, the schemas of an earlier table: its columns are then read by those rules and nothing is inferred;
             other columns are not read (`Source.columns` counts them all the same);
             `room`: where columns go that are too large to be held, and from which size on a file is read in chunks.
-    Raises  SourceError TW020 to TW039 for what cannot be read or is not what was asked, MachineError TW091 without permission.
+    Raises  SourceError TW020 to TW039 and TW061 to TW066 for what cannot be read or is not what was asked; MachineError TW091.
     """
     room = room or Room()
     opened = open_source(source, room)
@@ -91,16 +64,21 @@ def read_table(
         described, columns = _as_before(opened.scanned, like, asked, room)
         width = len(opened.scanned.dtypes)
     else:
-        scanned = _without_nested(opened.scanned, roles, notes)
+        scanned = _without_nested(opened, roles, kinds, notes)
         described, columns = describe_streamed(scanned, asked, room) if scanned.chunks is not None else describe(scanned, asked)
         width = len(columns)
     digest = opened.digest or digest_columns(columns)
     return Table(Source(opened.path, opened.format, digest, opened.scanned.height, width, opened.details, tuple(notes)), described, columns)
 
 
-def open_source(source: str | Path | object, room: Room) -> Opened:
-    """A source whose structure is known. A large file comes with `Scanned.chunks`. Raises as `read_table`, for what concerns no single column."""
-    return _open_path(source, room) if isinstance(source, (str, Path)) else _open_frame(source)
+def open_source(source: str | Path | Place | Opened | object, room: Room | None = None) -> Opened:
+    """A source whose structure is known; it may be read several times, and is the same rows each time.
+
+    A large file comes with `Scanned.chunks`. Raises as `read_table`, for what concerns no single column.
+    """
+    if isinstance(source, Opened):
+        return source
+    return open_place(place_of(source), room or Room()) if isinstance(source, (str, Path, Place)) else open_frame(source)
 
 
 def no_column(name: str, path: str, names: Sequence[str], *, role: str | None = None) -> SourceError:
@@ -117,178 +95,38 @@ def no_column(name: str, path: str, names: Sequence[str], *, role: str | None = 
     )
 
 
-def line_of(source: Source, row: int) -> int | None:
-    """The line of the file on which a row begins, counted from 1; None when the source has no lines, or is gone or changed."""
-    if source.format != "csv" or not 0 <= row < source.rows:
-        return None
-    if source.details.get("straight"):
-        return int(source.details["first_line"]) + row
-    if not Path(source.path).is_file() or Path(source.path).stat().st_size > STREAMED:
-        return None  # the lines would have to be counted in memory
-    try:
-        lines = _lines(source.path, source.digest, bool(source.details.get("irregular")))
-    except (OSError, SourceError):
-        return None
-    return int(lines[row]) if row < len(lines) else None
-
-
-@lru_cache(maxsize=2)
-def _lines(path: str, digest: str, irregular: bool) -> NDArray[np.int64]:
-    """The line of each row, by reading the file again: only where cells span lines, or lines are empty."""
-    data, dialect, now = _content(Path(path), path)
-    if now != digest:
-        return np.empty(0, dtype=np.int64)
-    if irregular:
-        return np.array([line for _, line in csv_records(data, dialect)], dtype=np.int64)[int(dialect.header) :]
-    found = scan(data, dialect)
-    return found.lines[~found.blank][int(dialect.header) :] + dialect.skipped
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Lines:
     opened: Opened
 
     def place(self, row: int) -> str:
         opened = self.opened
-        line = line_of(
-            Source(opened.path, opened.format, opened.digest or "", opened.scanned.height, len(opened.scanned.dtypes), opened.details), row
-        )
-        return f"{opened.path}, row {row}" if line is None else f"{opened.path}:{line}"
-
-
-# ── opening ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _open_frame(source: object) -> Opened:
-    frame = frame_from(source)
-    notes: list[str] = []
-    frame = frame.rename(dict(zip(frame.columns, check_names(frame.columns, "the frame", notes), strict=True)))
-    if not frame.height or not frame.width:
-        raise SourceError(
-            "TW024",
-            "the frame has no rows" if frame.width else "the frame has no columns",
-            where="the frame",
-            why="without rows there is nothing to learn",
-            fix="give a frame with rows",
-        )
-    return Opened(in_memory(frame), "frame", "frame", None, {"from": type(source).__module__.partition(".")[0]}, tuple(notes))
-
-
-def _open_path(source: str | Path, room: Room) -> Opened:
-    name = str(source)
-    path = Path(source)
-    if "://" in name or path.suffix.lower() in NOT_YET:
-        what = NOT_YET.get(path.suffix.lower(), "a URL")
-        raise SourceError(
-            "TW027",
-            f"{what} is not read yet",
-            where=name.rpartition("@")[2],
-            why="today's sources are CSV and TSV files, Parquet, and frames in Python",
-            fix="save the table as CSV or Parquet",
-        )
-    with _reading(path):
-        if not path.exists():
-            raise _no_file(path)
-        if path.is_dir():
-            return _open_folder(path, room)
-        if not path.is_file():
-            raise SourceError(
-                "TW022",
-                "this is not a file",
-                where=name,
-                why="a table is read more than once, so a pipe or device will not do",
-                fix="save it as a file first",
-            )
-        with path.open("rb") as file:
-            head = file.read(4)
-        if head == b"PAR1" or path.suffix.lower() in (".parquet", ".pq"):
-            return _parquet([path], name, {}, room)
-        if path.stat().st_size * (PACKED if head.startswith(b"\x1f\x8b") else 1) > room.streamed:
-            long, digest = read_stretched(path, name, room)
-            return Opened(long.scanned, name, "csv", digest, long.details, long.notes)
-        data, dialect, digest = _content(path, name)
-    text = read_delimited(data, dialect, name)
-    return Opened(text.scanned, name, "csv", digest, text.details, text.notes)
-
-
-def _content(path: Path, name: str) -> tuple[bytes, Dialect, str]:
-    """The text of a delimited file, how it is written, and the digest of its bytes: which are let go here when they are not the text."""
-    raw = path.read_bytes()
-    return *text_of(raw, name), digest_bytes(raw)
-
-
-def _open_folder(path: Path, room: Room) -> Opened:
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() in (".parquet", ".pq") and file.is_file())
-    if not files:
-        tables = [file.name for file in sorted(path.iterdir()) if file.is_file() and not file.name.startswith(".")]
-        near = next((name for name in tables if name.lower().endswith((".csv", ".csv.gz", ".tsv", ".txt"))), None)
-        raise SourceError(
-            "TW022", "this is a folder, and has no Parquet files", where=str(path), why="only a folder of Parquet files is read as one table",
-            fix=f"did you mean {path / near}?" if near else "name a file in it",
-        )  # fmt: skip
-    return _parquet(files, str(path), {"files": len(files)}, room)
-
-
-def _parquet(files: Sequence[Path], path: str, details: dict[str, Any], room: Room) -> Opened:
-    notes = [f"{len(files)} files were read as one table, in the order of their names"] if len(files) > 1 else []
-    scanned = scan_parquet(files, path, notes, room)
-    if not scanned.height or not scanned.dtypes:
-        raise SourceError("TW024", "the file has no rows", where=path, why="without rows there is nothing to learn", fix="was the export finished?")
-    digest = digest_files({file.name: digest_file(file) for file in files}) if "files" in details else digest_file(files[0])
-    return Opened(scanned, path, "parquet", digest, details, tuple(notes))
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """The operating system's refusals in our words."""
-    try:
-        yield
-    except OSError as error:
-        reason = os.strerror(error.errno).lower() if error.errno else "it cannot be read"
-        if error.errno in (errno.EACCES, errno.EPERM):
-            raise MachineError(
-                "TW091",
-                f"no permission to read {path}",
-                where=str(path),
-                why="the table is the source of everything",
-                fix=f"chmod +r {shlex.quote(str(path))}, or run as its owner",
-            ) from error
-        if error.errno in (errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP):
-            raise _no_file(path) from None
-        raise MachineError(
-            "TW092",
-            f"could not read {path}: {reason}",
-            where=str(path),
-            why="the table is the source of everything",
-            fix="look at the disk or the network drive, then try again",
-        ) from error
-
-
-def _no_file(path: Path) -> SourceError:
-    folder = path.parent
-    try:
-        near = nearest(path.name, [file.name for file in folder.iterdir()]) if folder.is_dir() else None
-    except OSError:
-        near = None
-    why = "the folder is there, the file is not" if folder.is_dir() else f"the folder {str(folder)!r} is not there either"
-    return SourceError(
-        "TW020",
-        f"there is no file {path.name!r}",
-        where=str(path),
-        why=why,
-        fix=f"did you mean {str(folder / near)!r}?" if near else "check the path; a relative one starts in the current folder",
-    )
+        scanned = opened.scanned
+        return place_of_row(Source(opened.path, opened.format, opened.digest or "", scanned.height, len(scanned.dtypes), opened.details), row)
 
 
 # ── columns ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _without_nested(scanned: Scanned, roles: Mapping[str, Role], notes: list[str]) -> Scanned:
-    """Columns of lists, structures or bytes that were set aside are left out at once: they have no typed form."""
+def _without_nested(opened: Opened, roles: Mapping[str, Role], kinds: Mapping[str, Any], notes: list[str]) -> Scanned:
+    """Columns of lists, structures or bytes are left out at once, where they were set aside or the source has them so: they have no typed form.
+
+    Raises  SourceError TW036 where such a column was given a role or a kind.
+    """
+    scanned = opened.scanned
+    wanted = [name for name in opened.aside if name in kinds or roles.get(name, "set aside") != "set aside"]
+    if wanted:
+        raise SourceError(
+            "TW036", f"column {wanted[0]!r} holds no plain values ({opened.aside[wanted[0]]})", where=f"{opened.path}, column {wanted[0]!r}",
+            why="a table has one plain value in each cell", fix="turn it into numbers or text in the source, or name another column",
+        )  # fmt: skip
     nested = [name for name, dtype in scanned.dtypes.items() if roles.get(name) == "set aside" and has_no_typed_form(dtype)]
-    if nested:
-        notes.append(f"left out, since they hold no plain values: {', '.join(map(repr, nested))}")
-    return scanned.without(nested) if nested else scanned
+    told = [
+        f"{name!r}{f' ({opened.aside[name]})' if name in opened.aside else ''}" for name in scanned.dtypes if name in nested or name in opened.aside
+    ]
+    if told:
+        notes.append(f"left out, since they hold no plain values: {', '.join(told)}")
+    return scanned.without([*nested, *opened.aside]) if told else scanned
 
 
 def _as_before(scanned: Scanned, like: Sequence[ColumnSchema], asked: Asked, room: Room) -> tuple[tuple[Described, ...], dict[str, Column]]:
@@ -342,4 +180,4 @@ def digest_columns(columns: Mapping[str, Column]) -> str:
     return digest.hexdigest()
 
 
-__all__ = ["Opened", "all_there", "digest_columns", "line_of", "no_column", "open_source", "read_table"]
+__all__ = ["Opened", "Place", "all_there", "digest_columns", "line_of", "no_column", "open_source", "place_of_row", "read_table"]

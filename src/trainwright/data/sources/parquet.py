@@ -78,6 +78,12 @@ def scan_parquet(paths: Sequence[Path], path: str, notes: list[str], room: Room)
     return Scanned(dict(zip(names, types.dtypes(), strict=True)), height, read, batch_of(len(names), height), chunks if long else None)
 
 
+def have_one_schema(paths: Sequence[Path]) -> bool:
+    """Whether all files have the same columns in the same order and of the same types. Raises SourceError TW030."""
+    first = _scan(paths[0]).collect_schema()
+    return all(_scan(file).collect_schema() == first for file in paths[1:])
+
+
 def _scan(file: Path) -> pl.LazyFrame:
     """One file, of which the index was read. Raises SourceError TW030."""
     import polars as pl

@@ -65,7 +65,7 @@ def refuse_magic(data: bytes, path: str) -> None:
         if data.startswith(magic) and (len(magic) > 3 or not data[:512].isascii() or b"\0" in data[:512] or magic == b"BZh"):
             raise SourceError(
                 "TW027", f"this is {what}, not a table", where=path, why="its first bytes say so, whatever its name says",
-                fix="give a CSV or Parquet file; from Excel: save as CSV",
+                fix="give it the ending of what it is (.xlsx, .db), or save the table as CSV or Parquet",
             )  # fmt: skip
     if re.match(rb"\s*<(!doctype html|html|\?xml)", data[:200].lower()):
         raise SourceError(
@@ -188,7 +188,7 @@ def sniff(data: bytes, encoding: str, bom: bool) -> Dialect:
             break
         size *= 16  # one cell was longer than the sample
     delimiter, quote, records = best or (SINGLE, '"', _records(sample, SINGLE, '"', whole=True))
-    return Dialect(encoding, bom, delimiter, quote, _has_header(records), skipped)
+    return Dialect(encoding, bom, delimiter, quote, has_header(records), skipped)
 
 
 def _best(sample: str, whole: bool, delimiters: tuple[str, ...]) -> tuple[str, str, list[list[str]]] | None:
@@ -240,7 +240,7 @@ def _is_number(cell: str) -> bool:
     return False
 
 
-def _has_header(records: list[list[str]]) -> bool:
+def has_header(records: list[list[str]]) -> bool:
     """No header when the first record has numbers in every column that is one of numbers below, unless they are years (a header of a wide table)."""
     if len(records) < 2:
         return True
