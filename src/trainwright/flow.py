@@ -56,9 +56,11 @@ def train(
         stages.still_time(timer, dataset, log)
         plan = stages.resolve_plan(asked, dataset, log)  # nothing is left on "auto"
         progress.plan(plan, log.folder)
-        outcomes = stages.search_candidates(plan, dataset, log, engine, timer, progress, replay)  # test rows still sealed
+        chosen = stages.choose_transforms(plan, dataset, log, engine, timer, progress, replay)  # those without a gain are taken out
+        outcomes = stages.search_candidates(plan, dataset, log, engine, timer, progress, replay, chosen)  # test rows still sealed
         progress.stage("shipping", "refitting the best on all open rows")
-        shipped = ship_winner(plan, dataset, outcomes, engine, log, timer, keep_back=keep_back(plan.time), follow=replay.shipped if replay else None)
+        follow = replay.shipped if replay else None
+        shipped = ship_winner(plan, dataset, outcomes, engine, log, timer, keep_back=keep_back(plan.time), follow=follow, chosen=chosen)
         bundle = stages.place_bundle(shipped, log)
         progress.stage("measuring", "the bundle that ships, through the runtime that serves")
         evidence = stages.measure_bundle(plan, dataset, outcomes, shipped, bundle, log)  # opens the sealed rows, once

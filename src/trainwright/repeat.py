@@ -92,6 +92,7 @@ def what_happened(run: Run) -> dict[str, Any]:
         "shipped": next(event.what["number"] for event in reversed(events) if event.kind == "shipped"),
         "baselines": sorted({event.what["number"] for event in events if event.kind == "baseline shipped"}),
         "dataset": next(event.what["digest"] for event in events if event.kind == "dataset"),
+        "probes": sorted({event.what["name"] for event in events if event.kind == "probe ended" and event.what["status"] == "done"}),
     }
 
 
@@ -100,7 +101,8 @@ def replay_of(events: list[Event]) -> Replay | None:
     for event in events:
         if event.kind == "repeats":
             statuses = {int(number): status for number, status in event.what["statuses"].items()}
-            return Replay(statuses=statuses, shipped=event.what["shipped"], baselines=tuple(event.what["baselines"]))
+            probes = frozenset(event.what.get("probes", ()))
+            return Replay(statuses=statuses, shipped=event.what["shipped"], baselines=tuple(event.what["baselines"]), probes=probes)
     return None
 
 

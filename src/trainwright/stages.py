@@ -14,6 +14,7 @@ from trainwright.bundle.write import add_evidence
 from trainwright.data import store
 from trainwright.data.cleaning import told
 from trainwright.data.dataset import Dataset
+from trainwright.data.windows import check_same, seen_beside
 from trainwright.engine.interface import Engine
 from trainwright.engine.interface import Outcome as JobOutcome
 from trainwright.errors import CheckFailed, Infeasible
@@ -26,12 +27,15 @@ from trainwright.record.log import Log
 from trainwright.repeat import lock
 from trainwright.report.card import card_text
 from trainwright.run import SUMMARY, Run
-from trainwright.runtime.columns import Floats, take_all
+from trainwright.runtime.columns import Columns, Floats, take_all
+from trainwright.runtime.steps import Windows
+from trainwright.select.ablation import FOLDER, SHARE, Ablation, recipes_of, record_choice, recorded_choice
 from trainwright.select.candidate import PREDICTIONS
 from trainwright.select.limits import Timer, end_reserve, keep_back
 from trainwright.select.outcome import Outcome, choose, procedure, recorded
 from trainwright.select.resolve import resolve
 from trainwright.select.search import Replay, Search
+from trainwright.select.transforms import Chosen
 from trainwright.tasks import TASKS
 
 PRELOAD = (
@@ -41,6 +45,7 @@ PRELOAD = (
     "sklearn.tree",
     "lightgbm",
     "trainwright.select.candidate",
+    "trainwright.select.probe",
     "trainwright.bundle.ship",
     "trainwright.learners.graphs",
 )
@@ -119,8 +124,32 @@ def _same_as_recorded(path: Path, digest: str) -> None:
         raise CheckFailed("TW083", "a file of the run is not the one that was written", where=str(path), fix="restore it from a copy, or train again")
 
 
-def search_candidates(
+def choose_transforms(
     plan: Plan, dataset: Dataset, log: Log, engine: Engine, timer: Timer, progress: Progress, replay: Replay | None
+) -> Chosen | None:
+    """Which of the plan's transforms each recipe uses, by what is lost without them; None where the plan tries none."""
+    if not recipes_of(plan):
+        return None
+    done = recorded_choice(log)
+    if done is not None:
+        return done
+    progress.stage("transforms", f"what {len(plan.transforms)} of them {'is' if len(plan.transforms) == 1 else 'are'} worth")
+    seconds = None if plan.time is None else min(SHARE * plan.time, timer.left() - keep_back(plan.time) - ENOUGH_TO_END)
+    only = None if replay is None else replay.probes
+    chosen, record = Ablation(plan=plan, dataset=dataset, log=log, engine=engine, seconds=seconds, only=only).run()
+    record_choice(record, log)
+    return chosen
+
+
+def search_candidates(
+    plan: Plan,
+    dataset: Dataset,
+    log: Log,
+    engine: Engine,
+    timer: Timer,
+    progress: Progress,
+    replay: Replay | None,
+    chosen: Chosen | None = None,
 ) -> list[Outcome]:
     """Every candidate's outcome; the baselines are shipped on the way, so that there is a bundle from the first seconds on."""
     if log.last("searched") is not None:
@@ -128,7 +157,7 @@ def search_candidates(
     progress.stage("searching", f"{len(plan.learners)} candidates")
     count = len(TASKS[plan.task].baselines)
     errands = {
-        number: ship_job(plan, log.folder, number, baseline_folder(log.folder, number), iterations=None)
+        number: ship_job(plan, log.folder, number, baseline_folder(log.folder, number), iterations=None, chosen=chosen)
         for number in (range(count) if replay is None else replay.baselines)
         if log.last("baseline shipped", number=number) is None
     }
@@ -151,6 +180,7 @@ def search_candidates(
         errands=errands,
         errand_ended=errand_ended,
         replay=replay,
+        chosen=chosen,
     ).run()
     log.append("searched", candidates=len(outcomes), done=sum(outcome.status == "done" for outcome in outcomes))
     return outcomes
@@ -187,14 +217,13 @@ def measure_bundle(
     if splits.design == "sealed":
         open_sealed(log, bundle.model_digest)
         rows = splits.measured
-        columns = take_all(dataset.columns, rows)
-        prediction: Floats = bundle.outputs_of(columns)
+        prediction: Floats = outputs_of_sealed(bundle, dataset)
         shipped_too = {
             name: runtime.load(baseline_folder(log.folder, outcome.number))
             for name, outcome in baselines.items()
             if log.last("baseline shipped", number=outcome.number) is not None
         }
-        others = {name: baseline.outputs_of(columns) for name, baseline in shipped_too.items()}
+        others = {name: outputs_of_sealed(baseline, dataset) for name, baseline in shipped_too.items()}
         thresholds = {name: one.threshold for name, one in {"": bundle, **shipped_too}.items()}
         each: dict[str, tuple[float, ...]] = {name: () if at is None else (at,) for name, at in thresholds.items()}
         notes: tuple[str, ...] = ()
@@ -253,6 +282,23 @@ def _how_decided(plan: Plan, bundle: runtime.Bundle) -> tuple[str, ...]:
     return (f"the class {bundle.classes[1]!r} is said from a probability of {bundle.threshold:.4g} on, {why}",)
 
 
+def outputs_of_sealed(bundle: runtime.Bundle, dataset: Dataset) -> Floats:
+    """What a bundle says of the sealed rows, from the columns that it reads, all at once.
+
+    A bundle that looks back has its own history; beside it, it is given what a server would have seen as well: rows without a target and, where
+    it carries no history, the open rows. What it makes of the past must be what training made of it.
+
+    Raises BundleError (TW055) when it is not.
+    """
+    sealed = take_all({feature.name: dataset.table.columns[feature.name] for feature in bundle.features}, dataset.splits.sealed)
+    seen: Columns = sealed
+    for _, step, _ in bundle.steps:
+        if isinstance(step, Windows):
+            seen = step.after(seen_beside(dataset, step)).apply(seen)
+            check_same(dataset, seen, step.names, dataset.splits.sealed)
+    return bundle.outputs_of(seen)
+
+
 def complete_bundle(
     plan: Plan, dataset: Dataset, outcomes: list[Outcome], shipped: dict[str, Any], evidence: dict[str, Any], log: Log
 ) -> runtime.Bundle:
@@ -290,6 +336,8 @@ def leaderboard(plan: Plan, outcomes: list[Outcome], shipped: dict[str, Any], lo
         became = log.last("baseline shipped", number=outcome.number)
         bundle = shipped if entry["chosen"] else became.what if became else None  # only these became bundles, and can be measured as such
         entry |= {"latency_us": bundle and bundle["latency_us"], "bundle_bytes": bundle and bundle["bytes"]}
+        if entry["chosen"]:
+            entry["left_out"] = shipped.get("left_out", {})
         entries.append(entry)
     return entries
 
@@ -352,7 +400,7 @@ def finish(plan: Plan, dataset: Dataset, log: Log, timer: Timer) -> None:
 
 def tidy(plan: Plan, folder: Path) -> None:
     """What only the run itself needed goes, and so do the rows when they are not to be kept. May be done again."""
-    for leftover in ("winner", "baselines"):
+    for leftover in ("winner", "baselines", FOLDER):
         shutil.rmtree(folder / leftover, ignore_errors=True)
     if not plan.keep_data:
         store.forget(folder)

@@ -13,6 +13,7 @@ from trainwright.errors import RequestError, SourceError
 from trainwright.plan.command import command_of
 from trainwright.plan.model import Plan
 from trainwright.plan.read import dump_plan, make_plan, plan_schema, read_plan
+from trainwright.plan.transforms import as_words
 
 
 @pytest.mark.parametrize(("text", "wanted"), [("60s", 60), ("2m", 120), ("1.5h", 5400), ("90", 90), (45, 45), ("5 min", 300)])
@@ -46,6 +47,11 @@ def test_sizes(text: object, wanted: int) -> None:
         ({"table": "t", "query": "SELECT 1"}, "TW002", "not both"),
         ({"seed": -1}, "TW002", "seed"),
         ({"allow": [{"code": "X", "because": "none"}]}, "TW002", "allow"),
+        ({"transforms": "clap"}, "TW002", "'clip'"),
+        ({"transforms": [{"do": "text", "colums": "a"}]}, "TW001", "did you mean 'columns'?"),
+        ({"transforms": [{"do": "windows", "key": "a", "over": "soon"}]}, "TW002", "7d"),
+        ({"transforms": "by a over 0d"}, "TW002", "7d"),
+        ({"transforms": [{"do": "windows", "key": "a", "over": "7d", "what": "median"}]}, "TW002", "since_last"),
     ],
 )
 def test_wrong_values_name_what_is_allowed(fields: dict[str, object], code: str, says: str) -> None:
@@ -67,6 +73,31 @@ def test_a_broken_file_names_its_line(tmp_path: Path) -> None:
         read_plan(path)
 
 
+TRANSFORMS = (
+    "auto",
+    "none",
+    ["auto", "clip"],
+    ["target_encoding", "AMOUNT by CUSTOMER over 1d,7d"],
+    ["by my key at the time over 3,5", "y by shop over 7d after 2d without history"],
+)
+
+
+@pytest.mark.parametrize("words", TRANSFORMS)
+def test_transforms_as_words_and_as_yaml(words: object, tmp_path: Path) -> None:
+    plan = make_plan({"transforms": words})
+    assert plan.transforms == make_plan({"transforms": [said for entry in plan.transforms if (said := as_words(entry))] or "none"}).transforms
+    for full in (True, False):
+        (tmp_path / "plan.yaml").write_text(dump_plan(plan, full=full))
+        assert read_plan(tmp_path / "plan.yaml") == plan
+
+
+def test_a_sentence_on_windows_says_all_that_it_can() -> None:
+    (entry,) = make_plan({"transforms": "TX AMOUNT by CUSTOMER ID at WHEN over 1d,12h after 7d without history"}).transforms
+    wanted = {"do": "windows", "key": "CUSTOMER ID", "time": "WHEN", "of": "TX AMOUNT", "over": ("1d", "12h"), "delay": "7d", "history": "none"}
+    assert entry.model_dump(exclude_unset=True) == wanted
+    assert as_words(make_plan({"transforms": [{"do": "clip", "low": 0.1}]}).transforms[0]) is None
+
+
 plans = st.builds(
     lambda **fields: make_plan({name: value for name, value in fields.items() if value is not None}),
     source=st.none() | st.sampled_from(["a.csv", "a folder/b'c.csv"]),
@@ -78,6 +109,7 @@ plans = st.builds(
     memory=st.none() | st.integers(1, 10**12),
     keep_data=st.none() | st.booleans(),
     seed=st.none() | st.integers(0, 2**32 - 1),
+    transforms=st.none() | st.sampled_from(TRANSFORMS),
     learners=st.none()
     | st.lists(
         st.fixed_dictionaries({"name": st.just("tabular/tree"), "settings": st.none() | st.dictionaries(st.sampled_from("ab"), st.integers())})
@@ -116,7 +148,8 @@ def test_the_schema_describes_what_a_plan_file_says() -> None:
     assert undocumented == []
 
 
-def test_the_command_line_says_the_same_as_the_plan() -> None:
+@pytest.mark.parametrize("transforms", [None, *TRANSFORMS])
+def test_the_command_line_says_the_same_as_the_plan(transforms: object) -> None:
     from trainwright.api import asked_of
 
     plan = make_plan(
@@ -136,6 +169,7 @@ def test_the_command_line_says_the_same_as_the_plan() -> None:
             "clean": [{"do": "merge", "column": "zip", "words": {"a b": "it's"}, "because": "one word"}, {"do": "weight", "because": "TW195"}],
             "population": {"sex": {"f": 0.5, "m": 0.5}},
         }
+        | ({"transforms": transforms} if transforms else {})
     )
     words = shlex.split(command_of(plan))
     assert words[:3] == ["trainwright", "train", "my data.csv"]

@@ -164,7 +164,7 @@ def test_a_hostile_manifest(name: str, sound: Path, tmp_path: Path):
     refused(changed(sound, tmp_path / "b", change), code)
 
 
-@pytest.mark.parametrize(("needed", "other"), [("1.7", "1.0"), ("2.0", "1.0")])
+@pytest.mark.parametrize(("needed", "other"), [("1.7", "1.1"), ("2.0", "1.1")])
 def test_a_newer_format_is_named(needed: str, other: str, sound: Path, tmp_path: Path):
     error = refused(changed(sound, tmp_path / "b", put("format", needed)), "TW051")
     assert needed in error.what

@@ -14,14 +14,18 @@ from trainwright.runtime.graph import run_steps
 from trainwright.runtime.step import Step, parts
 from trainwright.runtime.steps import (
     KINDS,
+    Bins,
     Calibrate,
+    Clip,
     Codes,
     Combine,
     Concat,
     Constant,
     Dates,
     Decide,
+    Encode,
     Fill,
+    Interact,
     Linear,
     Link,
     Numbers,
@@ -29,6 +33,8 @@ from trainwright.runtime.steps import (
     Onnx,
     Ranks,
     Scale,
+    Text,
+    Windows,
 )
 from trainwright.runtime.steps.dates import PARTS
 
@@ -190,6 +196,15 @@ EXAMPLES: list[Step] = [
     Combine(weights=np.ones(2)),
     Calibrate(slope=1.5, bias=np.array([0.25, -0.25])),
     Decide(classes=("n", "y"), threshold=0.25),
+    # What these compute is tested in tests/features and test_windows_step.py.
+    Encode(columns=("c",), vocabularies=(("x", "y"),), values=np.zeros((4, 2), np.float32)),
+    Text(column="c", unit="words", longest=1, terms=("x",), buckets=0, idf=np.ones(1, np.float32), directions=np.ones((1, 2), np.float32)),
+    Clip(columns=("a",), low=np.array([0.0]), high=np.array([1.0])),
+    Bins(columns=("a",), counts=(2,), edges=np.array([1.0, 2.0]), indicators=True, missing=(False,)),
+    Interact(products=(("a", "b"),), centres=np.zeros((1, 2)), crosses=(("c", "d"),)),
+    Windows(
+        key="c", time="a", of="", over=np.array([1.0]), what=("count",), names=("n",), keys=("x",), key_codes=np.zeros(1, np.int32), times=np.ones(1)
+    ),
 ]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,21 +20,26 @@ from trainwright.bundle.sketches import sketch
 from trainwright.bundle.write import write_bundle
 from trainwright.data import store
 from trainwright.data.dataset import Dataset
+from trainwright.data.windows import shipped
 from trainwright.engine.interface import Engine, Job
 from trainwright.errors import Infeasible
 from trainwright.learners import make
 from trainwright.learners.interface import Budget
 from trainwright.plan.model import Plan
+from trainwright.plan.transforms import Windows as PlanWindows
+from trainwright.plan.transforms import derived
 from trainwright.record import files
 from trainwright.record.log import Log
 from trainwright.record.seeds import rng_for
-from trainwright.runtime.columns import Floats, take_all
-from trainwright.runtime.steps import Decide
+from trainwright.runtime.columns import Columns, Floats, take, take_all
+from trainwright.runtime.schema import ColumnSchema
+from trainwright.runtime.steps import Decide, Windows
 from trainwright.runtime.typed import Schemas, Typed
 from trainwright.select.candidate import PREDICTIONS, Pipeline, fit_pipeline
 from trainwright.select.decision import Decision
 from trainwright.select.limits import Timer, refit_seconds, ship_seconds
 from trainwright.select.outcome import OUTCOME, Outcome, candidate_folder, choose
+from trainwright.select.transforms import Chosen
 
 SHIP = "trainwright.bundle.ship:ship"
 PARITY_ROWS = 20_000  # open rows on which the bundle is compared with the training objects
@@ -51,20 +57,26 @@ def ship(
     seed: int,
     threads: int,
     iterations: int | None,
+    transforms: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Refit one candidate on all open rows and write it as a bundle into `folder`.
 
     `candidate` is the folder of its out-of-fold predictions, the honest reference for drift of what will be predicted, and of its outcome,
     which holds what was decided on them: how probabilities are put right, and the threshold.
     Gives `model_digest`, `parity` (what was compared, the largest difference), `latency_us` (median of one row through the
-    runtime, for the leaderboard only), `bytes`. Raises BundleError (TW055) when the bundle does not answer as the learner did.
+    runtime, for the leaderboard only), `left_out` (columns that are not read, and why), `bytes`. Raises BundleError (TW055) when the bundle
+    does not answer as the learner did.
     """
     dataset = store.load(Path(data))
     budget = Budget(threads=threads, iterations=iterations)
     decision = Decision.from_dict(files.read_json(Path(candidate) / OUTCOME)["decision"])
-    pipeline = fit_pipeline(dataset, dataset.splits.open, make(learner, settings), budget, seed, ("ship", number), balance=balance)
+    fit, chosen = make(learner, settings), Chosen.from_json(transforms)
+    use = chosen.use(fit.card.reads)
+    pipeline = fit_pipeline(dataset, dataset.splits.open, fit, budget, seed, ("ship", number), balance=balance, use=use)
     pipeline = replace(pipeline, decision=decision)
-    steps: list[tuple[str, Any, tuple[str, ...]]] = [("typed", Typed(schema=Schemas(dataset.features)), ("rows",)), *pipeline.prepared.steps]
+    windows = [shipped(entry, dataset) for entry in use.windows]
+    features = input_features(dataset, pipeline, chosen, windows)
+    steps: list[tuple[str, Any, tuple[str, ...]]] = [*_front(features, windows), *pipeline.prepared.steps]
     for index, step in enumerate(pipeline.fitted.ship()):
         steps.append((f"model{index}", step, (steps[-1][0],)))
     if decision.calibrate is not None:
@@ -79,17 +91,42 @@ def ship(
         task=dataset.task or "",
         output=output,
         steps=steps,
-        features=dataset.features,
+        features=features,
         sketches=sketch(dataset, _out_of_fold(Path(candidate) / PREDICTIONS)),
-        marks={"contains_training_rows": False},
+        marks={"contains_training_rows": any(len(step.times) for step in windows)},
+        notes=_notes(windows),
     )
-    compared = _compare(bundle, pipeline, dataset, rows)
+    compared = _compare(bundle, pipeline, dataset, rows, windows)
     return {
         "model_digest": bundle.model_digest,
         "parity": compared,
         "latency_us": _latency(bundle, dataset),
+        "left_out": pipeline.prepared.left_out,
         "bytes": sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()),
     }
+
+
+def input_features(dataset: Dataset, pipeline: Pipeline, chosen: Chosen, windows: Sequence[Windows]) -> tuple[ColumnSchema, ...]:
+    """The columns that rows must have: the features, without texts that nobody reads and without what windows make, and what windows read."""
+    made = {name for entry in chosen.tried if isinstance(entry, PlanWindows) for name in derived(entry)}
+    used = {feature.origin for feature in pipeline.prepared.features}
+    kept = [feature for feature in dataset.features if feature.name not in made and (feature.kind != "text" or feature.name in used)]
+    names = {feature.name for feature in kept}
+    read = dict.fromkeys(name for step in windows for name in step.reads)
+    return (*kept, *(dataset.table.schema(name) for name in read if name not in names))
+
+
+def _front(features: Sequence[ColumnSchema], windows: Sequence[Windows]) -> list[tuple[str, Any, tuple[str, ...]]]:
+    """From raw rows to the columns that transforms read, under the name "typed": the raw columns, and behind them what windows add."""
+    names = [*(f"typed{number}" for number in range(len(windows))), "typed"]
+    steps: list[tuple[str, Any, tuple[str, ...]]] = [(names[0], Typed(schema=Schemas(features)), ("rows",))]
+    return steps + [(name, step, (before,)) for before, name, step in zip(names, names[1:], windows, strict=False)]
+
+
+def _notes(windows: Sequence[Windows]) -> dict[str, Any]:
+    """What the bundle says of itself: how much of the past it holds. Nothing where it holds nothing."""
+    held = {step.key: len(step.times) for step in windows}
+    return {"history": {key: f"{events:,} events" for key, events in held.items()}} if held else {}
 
 
 def _out_of_fold(path: Path) -> Floats:
@@ -105,21 +142,31 @@ def _some(dataset: Dataset, seed: int) -> np.ndarray:
     return rows if len(rows) <= PARITY_ROWS else np.sort(rng_for(seed, "parity").choice(rows, PARITY_ROWS, replace=False))
 
 
-def _compare(bundle: runtime.Bundle, pipeline: Pipeline, dataset: Dataset, rows: np.ndarray) -> dict[str, Any]:
-    """The parity gate: the bundle against the training objects, on open rows and on edge rows; never on sealed ones."""
+def _compare(bundle: runtime.Bundle, pipeline: Pipeline, dataset: Dataset, rows: np.ndarray, windows: Sequence[Windows]) -> dict[str, Any]:
+    """The parity gate: the bundle against the training objects, on open rows and on edge rows; never on sealed ones.
+
+    Open rows come with what windows made of them, since a sample of them would see other rows before it; edge rows as well, and once more raw.
+    """
     columns = take_all(dataset.columns, rows)
     edges = parity.edge_rows(dataset.features, columns)
     assert dataset.target is not None
     scale = None if dataset.classes else float(np.std(dataset.target[dataset.splits.open]))
     on_rows = parity.check(bundle, pipeline.predict(dataset, rows), columns, scale=scale)
     on_edges = parity.check(bundle, pipeline.of(edges), edges, scale=scale)
-    return {"rows": on_rows, "edges": on_edges}
+    if not windows:
+        return {"rows": on_rows, "edges": on_edges}
+    raw = parity.edge_rows(bundle.features, {feature.name: take(dataset.table.columns[feature.name], rows) for feature in bundle.features})
+    seen: Columns = raw
+    for step in windows:
+        seen = step.apply(seen)
+    on_raw = parity.check(bundle, pipeline.of(seen), raw, scale=scale)
+    return {"rows": on_rows, "edges": on_edges, "raw edges": on_raw}
 
 
 def _latency(bundle: runtime.Bundle, dataset: Dataset, repeats: int = 50) -> float:
     """Median microseconds of predicting one row, given as a dictionary as a caller would."""
     rows = dataset.splits.open[:repeats]
-    columns = take_all(dataset.columns, rows)
+    columns = {feature.name: take(dataset.table.columns[feature.name], rows) for feature in bundle.features}
     took = []
     for index in range(len(rows)):
         row = {name: _raw(column, index) for name, column in columns.items()}
@@ -137,7 +184,16 @@ def _raw(column: Any, index: int) -> Any:
     return column.vocabulary[code] if code >= 0 else None
 
 
-def ship_job(plan: Plan, run: Path, number: int, folder: Path, *, iterations: int | None, seconds: float | None = None) -> Job:
+def ship_job(
+    plan: Plan,
+    run: Path,
+    number: int,
+    folder: Path,
+    *,
+    iterations: int | None,
+    seconds: float | None = None,
+    chosen: Chosen | None = None,
+) -> Job:
     """The job that ships one of the plan's candidates into `folder`."""
     choice = plan.learners[number]
     arguments = {
@@ -151,6 +207,7 @@ def ship_job(plan: Plan, run: Path, number: int, folder: Path, *, iterations: in
         "seed": plan.seed,
         "threads": plan.threads,
         "iterations": iterations,
+        "transforms": chosen.as_json() if chosen else None,
     }
     result = folder.with_name(f"{folder.name}.json")
     name = f"ship {number} into {folder.name}"
@@ -162,7 +219,16 @@ def baseline_folder(run: Path, number: int) -> Path:
 
 
 def ship_winner(
-    plan: Plan, dataset: Dataset, outcomes: list[Outcome], engine: Engine, log: Log, timer: Timer, *, keep_back: float, follow: int | None
+    plan: Plan,
+    dataset: Dataset,
+    outcomes: list[Outcome],
+    engine: Engine,
+    log: Log,
+    timer: Timer,
+    *,
+    keep_back: float,
+    follow: int | None,
+    chosen: Chosen | None = None,
 ) -> dict[str, Any]:
     """Ship the best candidate that can be shipped; each attempt is recorded. Gives the "shipped" event's content.
 
@@ -186,7 +252,7 @@ def ship_winner(
             continue
         seconds = None if left == float("inf") else min(left, needs)
         folder = log.folder / "winner"
-        engine.submit(ship_job(plan, log.folder, outcome.number, folder, iterations=outcome.iterations, seconds=seconds))
+        engine.submit(ship_job(plan, log.folder, outcome.number, folder, iterations=outcome.iterations, seconds=seconds, chosen=chosen))
         ended = engine.next(timeout=None)
         assert ended is not None
         if ended.status == "done":

@@ -25,6 +25,7 @@ from trainwright.runtime.graph import Placed
 from trainwright.runtime.limits import bad, parse_json
 from trainwright.runtime.schema import ColumnSchema
 from trainwright.runtime.step import parts
+from trainwright.runtime.steps import SINCE
 
 
 def write_bundle(
@@ -52,7 +53,7 @@ def write_bundle(
     source, decider = _ends(output, steps)
     contents[store.SKETCHES] = _json(sketches)
     manifest |= {
-        "format": f"{loader.FORMAT[0]}.{loader.FORMAT[1]}",
+        "format": "{}.{}".format(*max(SINCE.get(step.kind, (1, 0)) for _, step, _ in steps)),
         "task": task,
         "features": [feature.as_dict() for feature in features],
         "output": {"kind": output["kind"], "classes": list(output.get("classes", ())), "from": source, "decide": decider},

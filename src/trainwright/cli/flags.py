@@ -50,13 +50,15 @@ def with_asked(function: Callable[..., Any]) -> Callable[..., Any]:
     flags = [
         *(click.option(f"--{name}", type=kind, help=text(name)) for name, kind in PLAIN.items()),
         *(click.option(f"--{name}", multiple=True, help=text(name)) for name in LISTS),
+        click.option("--transforms", multiple=True, metavar="NAMES", help=text("transforms")),
+        click.option("--windows", multiple=True, metavar="WORDS", help="Windowed aggregates, as in 'AMOUNT by CUSTOMER over 1d,7d'; repeated."),
         click.option("--kind", multiple=True, metavar="COL=KIND", help="number, category, ordered, yesno, datetime, text or identifier."),
         click.option("--allow", multiple=True, metavar="CODE", help="Let a blocking finding through; needs --because."),
         click.option("--because", multiple=True, metavar="REASON", help="The reason for the --allow before it; kept in the record."),
         click.option("--clean", multiple=True, metavar="FIX", help="An entry of the cleaning ledger, as JSON: " + (text("clean") or "")),
         click.option("--keep-data/--no-keep-data", default=None, help=text("keep_data")),
     ]
-    names = {*PLAIN, *LISTS, "kind", "allow", "because", "clean", "keep_data"}
+    names = {*PLAIN, *LISTS, "transforms", "windows", "kind", "allow", "because", "clean", "keep_data"}
 
     @functools.wraps(function)
     def verb(**values: Any) -> Any:
@@ -74,6 +76,8 @@ def _fields(values: dict[str, Any]) -> dict[str, Any]:
         words = [word.strip() for text in values[name] for word in next(csv.reader([text], skipinitialspace=True)) if word.strip()]
         if words:
             fields[name] = [{"name": word} for word in words] if name == "learners" else words
+    if values["transforms"] or values["windows"]:
+        fields["transforms"] = _transforms(values["transforms"], values["windows"])
     if values["kind"]:
         fields["kinds"] = dict(_kind(text) for text in values["kind"])
     if values["allow"] or values["because"]:
@@ -85,6 +89,22 @@ def _fields(values: dict[str, Any]) -> dict[str, Any]:
     if values["keep_data"] is not None:
         fields["keep_data"] = values["keep_data"]
     return fields
+
+
+def _transforms(named: tuple[str, ...], windows: tuple[str, ...]) -> list[str]:
+    """Names and sentences on windows; windows alone are added to what is proposed, unless nothing else is to be tried (none)."""
+    words = [word.strip() for text in named for word in text.split(",") if word.strip()] or ["auto"]
+    if "none" in words and len(words) > 1:
+        raise RequestError("TW009", "transforms are none and some at once", where="--transforms", fix="leave `none` out, or all the others")
+    for sentence in windows:
+        if " over " not in sentence or "by " not in sentence:
+            raise RequestError(
+                "TW009",
+                f"--windows {sentence!r} says no windows",
+                where="--windows",
+                fix="write as in --windows 'AMOUNT by CUSTOMER over 1d,7d', or 'by CUSTOMER over 1d' to count rows",
+            )
+    return [*(word for word in words if word != "none"), *windows]
 
 
 def _kind(text: str) -> tuple[str, str]:

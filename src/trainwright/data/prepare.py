@@ -24,6 +24,7 @@ from trainwright.data.splits import Material, check_folds, clock, draw, equal_ro
 from trainwright.data.target import Target, decode
 from trainwright.errors import RequestError, SourceError, nearest
 from trainwright.plan.model import Plan, Weigh
+from trainwright.plan.transforms import reads_text
 from trainwright.runtime.columns import Coded, Column, Floats, Rows, take_all
 from trainwright.runtime.schema import ColumnSchema
 
@@ -357,7 +358,7 @@ def _roles(plan: Plan, table: Table, split: dict[str, str]) -> tuple[tuple[Descr
             role, why = "set aside", "dropped"
             if name in plan.protected:
                 role, why = "protected", "looked at for bias, and not learned from (dropped)"
-        elif kind not in LEARNED_FROM:
+        elif kind not in LEARNED_FROM and not (kind == "text" and reads_text(plan.transforms, name)):
             role, why = "set aside", "no learner reads this kind" if kind != "constant" else "it never varies"
         elif d.missing == table.rows:
             role, why = "set aside", "no cell has a value"

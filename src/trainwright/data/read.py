@@ -17,9 +17,11 @@ from trainwright.data.findings import find
 from trainwright.data.prepare import prepare
 from trainwright.data.sources import read_table
 from trainwright.data.sources.place import Place, place_of, place_with_part
+from trainwright.data.windows import with_windows
 from trainwright.errors import FindingStop, RequestError, SourceError
 from trainwright.plan.command import command_of
 from trainwright.plan.model import Plan
+from trainwright.plan.transforms import as_words
 from trainwright.record import files
 from trainwright.record.log import Log
 
@@ -52,7 +54,7 @@ def look_at(asked: Plan, rows: object | None) -> Dataset:
     table, done = clean_columns(read_rows(asked, rows), asked.clean, target=asked.target)
     test = read_table(place_with_part(asked.test), like=[described.schema for described in table.described]) if asked.test else None
     held = tuple(name for name in asked.drop if name in table.columns)  # a dropped column of lists has no typed form: it is left out already
-    dataset = prepare(asked.model_copy(update={"drop": held}), table, test, done)
+    dataset = with_windows(prepare(asked.model_copy(update={"drop": held}), table, test, done), asked.transforms)
     allowed = frozenset(item.code for item in asked.allow)
     findings = find(dataset, protected=asked.protected, allow=allowed, seed=asked.seed)
     return dataclasses.replace(dataset, findings=findings)
@@ -127,7 +129,7 @@ def stop_at_findings(findings: tuple[Finding, ...], asked: Plan) -> None:
     columns = tuple(dict.fromkeys(column for finding in blocking for column in finding.columns if column != asked.target))
     dropped = asked.model_copy(update={"drop": (*asked.drop, *columns)}) if columns else None
     codes = tuple((code, "WHY IT IS ALL RIGHT") for code in Counter(finding.code for finding in blocking))
-    if any(choice.settings is not None for choice in asked.learners):  # which no command line can say
+    if any(choice.settings is not None for choice in asked.learners) or None in map(as_words, asked.transforms):  # which no command line can say
         lines = ", ".join(f"{{code: {code}, because: {because}}}" for code, because in codes)
         ways = [f"drop what leaks: write into the plan file: drop: [{', '.join(dropped.drop)}]" if dropped else first.fix]
         ways.append(f"or, where it is all right, write into the plan file: allow: [{lines}]")

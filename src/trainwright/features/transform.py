@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from trainwright.features.feature import Feature
 from trainwright.runtime.columns import Coded, Columns, Floats, Matrix
 from trainwright.runtime.step import Step
-from trainwright.runtime.steps.stacking import stacked
+from trainwright.runtime.steps.stacking import LARGEST, stacked
 
 BLOCK = 4_000_000  # cells that statistics look at together
 FAR = 4096.0  # a median so many spreads away from 0 uses up half of the digits of float32
@@ -95,3 +95,9 @@ def count(column: Coded, *, least: int = RARE) -> Counted:
 
 def words(columns: Columns, name: str) -> Coded:
     return cast(Coded, columns[name])
+
+
+def known_numbers(columns: Columns, name: str) -> Floats:
+    """The values that there are, within the range of float32."""
+    values = cast(Floats, columns[name])
+    return np.clip(values[~np.isnan(values)], -LARGEST, LARGEST)

@@ -8,6 +8,7 @@ import json
 import shlex
 
 from trainwright.plan.model import Plan
+from trainwright.plan.transforms import as_words
 
 ASKED = (
     "table",
@@ -44,6 +45,12 @@ def command_of(plan: Plan, *, verb: str = "train", allow: tuple[tuple[str, str],
             words += [f"--{name}", _listed(given[name])]
     if given.get("learners"):
         words += ["--learners", ",".join(choice["name"] for choice in given["learners"])]
+    if "transforms" in given:
+        # What words cannot say has to stand in the plan file; whoever needs the whole command asks `as_words` first.
+        said = [text for entry in plan.transforms if (text := as_words(entry)) is not None]
+        named = [text for text in said if " over " not in text]
+        words += ["--transforms", ",".join(named) or "none"]
+        words += [word for text in said if " over " in text for word in ("--windows", text)]
     for column, kind in given.get("kinds", {}).items():
         words += ["--kind", f"{column}={kind}"]
     if "population" in given:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from trainwright.credentials import take_out
+from trainwright.plan.transforms import Auto, Transforms
 from trainwright.runtime.schema import KINDS
 from trainwright.runtime.spelling import SPELLINGS, Spelling
 
@@ -254,6 +255,7 @@ class Plan(Part):
     population: Population | None = Field(None, description="The expected shares of the target population: a file with levels and their share.")
     protected: Names = Field((), description="Columns by which bias is looked for.")
     learners: Learners = Field((), description="The candidates, in order; empty means our own list.")
+    transforms: Transforms = Field((Auto(),), description="auto, none, or a list: target_encoding, text, clip, bin, interact, windows.")
     imbalance: Ways = Field(("auto",), description="How rare classes are made to count: auto, none, or any of weights, over, under, smote.")
     threshold: AskedThreshold = Field(
         "auto", description="Of two classes, where the second is said: likeliest, best for f1, mcc, accuracy or balanced_accuracy, or a probability."

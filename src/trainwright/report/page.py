@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from trainwright._version import __version__
 from trainwright.data.dataset import told_of
-from trainwright.report import charts, curves, glossary, sentences
+from trainwright.report import charts, curves, glossary, sentences, transforms
 from trainwright.report.charts import Estimate
 from trainwright.report.ledger import cleaning
 from trainwright.report.numbers import (
@@ -62,7 +62,7 @@ class Figure:
 
 def values(records: Records) -> dict[str, Any]:
     """Everything that the template names."""
-    answer = sentences.told(records)
+    answer, tried = sentences.told(records), transforms.section(records)
     pictures = [Figure(p.title, Markup(p.svg), p.caption, p.wide) for p in curves.pictures(records)]
     return {
         "version": __version__,
@@ -77,6 +77,8 @@ def values(records: Records) -> dict[str, Any]:
         "cleaning": (cleaned := cleaning(records)),
         "findings": findings(records),
         "split": split(records),
+        "transforms": tried,
+        "not_read": transforms.not_read(records),
         "board": board(records),
         "metrics": metrics(records),
         "differences": differences(records),
@@ -92,6 +94,7 @@ def values(records: Records) -> dict[str, Any]:
             *([("cleaning", "Cleaning")] if cleaned else []),
             ("findings", "Findings"),
             ("splits", "Splits"),
+            *([("transforms", "Transforms")] if tried else []),
             ("candidates", "Candidates"),
             ("evidence", "Evidence"),
             ("limits", "Limits and time"),

@@ -31,6 +31,7 @@ class Records:
     asked: Json = field(default_factory=dict)
     manifest: Json = field(default_factory=dict)
     summary: Json = field(default_factory=dict)
+    transforms: Json = field(default_factory=dict)  # what each was worth; empty where none was tried
     lock: str = ""
     stages: dict[str, float] = field(default_factory=dict)  # what the time went to, in seconds of the clock on the wall
 
@@ -65,6 +66,7 @@ def read_records(folder: Path) -> Records:
         asked=_yaml(folder / "asked.yaml"),
         manifest=_json(folder / "bundle" / "manifest.json"),
         summary=_json(folder / "summary.json"),
+        transforms=_json(folder / "transforms.json"),
         stages=stages_of(read_events(folder / NAME)[0]),
         lock=(folder / "lock.txt").read_text() if (folder / "lock.txt").is_file() else "",
     )
@@ -73,6 +75,8 @@ def read_records(folder: Path) -> Records:
 STAGES = {
     "dataset": "Reading and checking the data",
     "plan": "Planning",
+    "probe ended": "Trying transforms",
+    "transforms chosen": "Trying transforms",
     "candidate started": "Training candidates",
     "candidate ended": "Training candidates",
     "baseline shipped": "Training candidates",

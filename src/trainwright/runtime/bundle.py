@@ -6,7 +6,7 @@ Gives    float64 (rows, outputs): a column of probabilities for each class, or o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from trainwright.runtime.graphs import BATCH
 from trainwright.runtime.limits import bad
 from trainwright.runtime.notebook import glance
 from trainwright.runtime.schema import ColumnSchema
+from trainwright.runtime.steps.windows import Windows, earlier_columns, no_earlier
 
 CELLS = 1 << 26  # of the feature matrix of one batch: 256 MB as float32
 ROWS = "rows"  # the name under which steps find the raw rows
@@ -44,15 +45,23 @@ class Bundle:
     bundle_digest: str
     path: Path
     _first: tuple[Placed, ...] = field(init=False)
+    _whole: tuple[Placed, ...] = field(init=False)
     _rest: tuple[Placed, ...] = field(init=False)
     _decide: Any = field(init=False)
     _batch: int = field(init=False)
 
     def __post_init__(self) -> None:
         behind = [placed for placed in self.steps if placed[0] != self.decider]
-        # What reads raw rows alone sees all of them at once; what comes after goes through in batches, so memory stays bounded.
-        object.__setattr__(self, "_first", tuple(placed for placed in behind if set(placed[2]) == {ROWS}))
-        object.__setattr__(self, "_rest", tuple(placed for placed in behind if set(placed[2]) != {ROWS}))
+        # What reads raw rows alone, and what looks from one row to another, sees all of them at once; what comes after goes through in
+        # batches, so memory stays bounded.
+        first = tuple(placed for placed in behind if set(placed[2]) == {ROWS})
+        needed = {name for name, step, _ in behind if getattr(step, "whole", False)}
+        for name, _, inputs in reversed(behind):
+            needed |= set(inputs) if name in needed else set()
+        whole = tuple(placed for placed in behind if placed[0] in needed and placed not in first)
+        object.__setattr__(self, "_first", first)
+        object.__setattr__(self, "_whole", whole)
+        object.__setattr__(self, "_rest", tuple(placed for placed in behind if placed not in first and placed not in whole))
         widest = max((sum(getattr(step, "widths", ())) for _, step, _ in self.steps), default=0)  # only `concat` makes a matrix wider
         object.__setattr__(self, "_batch", min(BATCH, max(64, CELLS // max(1, widest))))
         object.__setattr__(self, "_decide", next((step for name, step, _ in self.steps if name == self.decider), None))
@@ -67,16 +76,41 @@ class Bundle:
         """Of two classes, the probability from which the second is said; None where the likeliest is."""
         return getattr(self._decide, "threshold", None)
 
-    def outputs(self, rows: Any) -> Floats:
+    @property
+    def looks_back(self) -> bool:
+        """Whether an answer depends on earlier rows: then all rows must be given at once, or the earlier ones beside them."""
+        return bool(self._whole)
+
+    def outputs(self, rows: Any, *, earlier: Any = None) -> Floats:
         """float64 (rows, outputs) for raw rows.
 
-        Raises BadInput when the rows do not fit the schema, BundleError (TW056) when the steps do not fit together.
+        Takes   `earlier`: rows that came before, for a bundle that looks back: with the columns of its keys, times and values, in any form that
+                `rows` may have. Rows among `rows` that are earlier than others count for these without being named.
+        Raises  BadInput when the rows do not fit the schema (TW046: this bundle looks at no earlier rows), BundleError (TW056) when the steps do not
+                fit together.
         """
-        return self._batches(_run(self._first, {ROWS: rows}))
+        return self._batches(_run((*self._first, *self._after(earlier)), {ROWS: rows}))
 
-    def outputs_of(self, columns: Mapping[str, Any]) -> Floats:
-        """The same for columns that are typed already, as training has them: the first step is passed over."""
-        return self._batches(dict.fromkeys((name for name, _, _ in self._first), columns))
+    def outputs_of(self, columns: Mapping[str, Any], *, earlier: Any = None) -> Floats:
+        """The same for columns that are typed already, as training has them: the first step is passed over.
+
+        So is a step that adds columns, where `columns` holds those that it would add.
+        """
+        made: dict[str, Any] = dict.fromkeys((name for name, _, _ in self._first), columns)
+        there = [placed for placed in self._whole if set(getattr(placed[1], "names", ("",))) <= set(columns)]
+        made |= dict.fromkeys((name for name, _, _ in there), columns)
+        return self._batches(_run([placed for placed in self._after(earlier) if placed[0] not in made], made))
+
+    def _after(self, earlier: Any) -> tuple[Placed, ...]:
+        """The steps that see all rows at once, told what came before."""
+        if earlier is None:
+            return self._whole
+        if not any(isinstance(step, Windows) for _, step, _ in self._whole):
+            raise no_earlier()
+        return tuple(
+            (name, step.after(earlier_columns(earlier, step, self.features)) if isinstance(step, Windows) else step, inputs)
+            for name, step, inputs in self._whole
+        )
 
     def _batches(self, made: dict[str, Any]) -> Floats:
         made.pop(ROWS, None)
@@ -103,15 +137,15 @@ class Bundle:
             return np.asarray(_run((("answers", self._decide, ("outputs",)),), {"outputs": outputs})["answers"])
         return np.array(self.classes, object)[outputs.argmax(axis=1)] if self.classes else outputs[:, 0]
 
-    def predict(self, rows: Any) -> NDArray[Any]:
-        """The class of each row as a word (type object), or its number (float64)."""
-        return self.answers(self.outputs(rows))
+    def predict(self, rows: Any, *, earlier: Any = None) -> NDArray[Any]:
+        """The class of each row as a word (type object), or its number (float64). `earlier` as in `outputs`."""
+        return self.answers(self.outputs(rows, earlier=earlier))
 
-    def predict_proba(self, rows: Any) -> Floats:
-        """float64 (rows, classes), in the order of `classes`. Raises BadInput (TW049) where a number is predicted."""
+    def predict_proba(self, rows: Any, *, earlier: Any = None) -> Floats:
+        """float64 (rows, classes), in the order of `classes`. Raises BadInput (TW049) where a number is predicted. `earlier` as in `outputs`."""
         if not self.classes:
             raise BadInput("TW049", "this bundle predicts a number and has no probabilities", where=f"task {self.task}", fix="use predict")
-        return self.outputs(rows)
+        return self.outputs(rows, earlier=earlier)
 
     def verify(self) -> dict[str, Any]:
         """Read the bundle again from where it came and compute every digest anew.
@@ -143,7 +177,7 @@ class Bundle:
         )
 
 
-def _run(steps: tuple[Placed, ...], given: Mapping[str, Any]) -> dict[str, Any]:
+def _run(steps: Sequence[Placed], given: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return run_steps(steps, given)
     except TrainwrightError:

@@ -25,7 +25,7 @@ from trainwright.runtime.schema import KINDS as COLUMN_KINDS
 from trainwright.runtime.schema import ColumnSchema
 from trainwright.runtime.steps import KINDS
 
-FORMAT = (1, 0)  # what this version reads, and writes
+FORMAT = (1, 1)  # what this version reads; it writes the least that a bundle needs (`steps.SINCE`)
 WITHOUT_MODEL = (store.EVIDENCE, store.CARD, store.BOM)  # files that say something about the model and are no part of it
 KEYS = {"format", "task", "features", "output", "steps", "marks", "notes", "files", "model_digest", "bundle_digest"}
 

@@ -28,6 +28,7 @@ from trainwright.record.seeds import rng_for
 from trainwright.runtime.columns import Columns, Floats, Rows, take_all
 from trainwright.select.balance import balanced
 from trainwright.select.decision import Decision, Rule, cross_fitted
+from trainwright.select.transforms import NOTHING, Chosen, Use
 
 PREDICTIONS = "predictions.npy"
 FEW = 5000  # rows, up to which a seventh of them makes a difference
@@ -50,9 +51,18 @@ class Pipeline:
 
 
 def fit_pipeline(
-    dataset: Dataset, rows: Rows, learner: Learner, budget: Budget, seed: int, key: tuple[str | int, ...], *, balance: str = "none"
+    dataset: Dataset,
+    rows: Rows,
+    learner: Learner,
+    budget: Budget,
+    seed: int,
+    key: tuple[str | int, ...],
+    *,
+    balance: str = "none",
+    use: Use = NOTHING,
 ) -> Pipeline:
-    """Fit the learner's transforms and then the learner itself, on `rows` alone; `balance` says how rare classes are made to count.
+    """Fit the learner's transforms and then the learner itself, on `rows` alone; `balance` says how rare classes are made to count, `use`
+    which of the plan's transforms take part.
 
     A learner that stops early is given a part of these rows to watch, unless `budget.iterations` already says when to stop. It
     is then fitted again on all of them where the watched part would be missed: where rows are few, or it is the latest part.
@@ -60,7 +70,18 @@ def fit_pipeline(
     assert dataset.target is not None
     rng = rng_for(seed, *key)
     columns = take_all(dataset.columns, rows)
-    prepared = fit_recipe(learner.card.reads, dataset.features, columns, dataset.target[rows], rng)
+    schema = [feature for feature in dataset.features if feature.name not in use.hidden] if use.hidden else dataset.features
+    unit = None if dataset.group is None else dataset.splits.unit_of(dataset.group, rows)
+    prepared = fit_recipe(
+        learner.card.reads,
+        schema,
+        columns,
+        dataset.target[rows],
+        rng,
+        classes=len(dataset.classes),
+        unit=unit,
+        transforms=use.transforms,
+    )
 
     def training(part: Rows | slice, watch: Training | None) -> Training:
         chosen = rows[part]
@@ -99,8 +120,11 @@ def evaluate(
     metric: str,
     seed: int,
     threads: int,
+    transforms: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Fit and predict every fold of one candidate; write the predictions; give what the leaderboard and the search need.
+
+    `transforms` is a `Chosen` as JSON: the fit of an outer fold of the nested design, and its inner folds, use what was chosen inside that fold.
 
     Gives `score` (mean over repeats of the pooled out-of-fold score) with its interval `low`, `high`; `folds` (score of each);
     `inner` (in the nested design: the inner score of each outer fold); `iterations` (median where early stopping ended);
@@ -108,7 +132,7 @@ def evaluate(
     rows) and `thresholds`, each fold's own.
     """
     dataset = store.load(Path(data))
-    fit = make(learner, settings)
+    fit, chosen = make(learner, settings), Chosen.from_json(transforms)
     budget, splits = Budget(threads=threads), dataset.splits
     rule = rule_of(balance, threshold)
     raw: list[Floats] = []
@@ -117,7 +141,8 @@ def evaluate(
     took: list[float] = []
     for index, fold in enumerate(splits.folds):
         started = time.perf_counter()
-        pipeline = fit_pipeline(dataset, fold.train, fit, budget, seed, ("fit", number, index), balance=balance)
+        use = chosen.use(fit.card.reads, index)
+        pipeline = fit_pipeline(dataset, fold.train, fit, budget, seed, ("fit", number, index), balance=balance, use=use)
         took.append(time.perf_counter() - started)
         raw.append(pipeline.predict(dataset, fold.test))
         if pipeline.fitted.iterations is not None:
@@ -125,7 +150,7 @@ def evaluate(
         if splits.inner:
             keys = [("inner", number, index, place) for place in range(len(splits.inner[index]))]
             fits = (
-                (fit_pipeline(dataset, fold.train, fit, budget, seed, key, balance=balance), fold.test)
+                (fit_pipeline(dataset, fold.train, fit, budget, seed, key, balance=balance, use=use), fold.test)
                 for fold, key in zip(splits.inner[index], keys, strict=True)
             )
             inside.append([one.predict(dataset, rows) for one, rows in fits])

@@ -8,10 +8,12 @@ from trainwright.data.dataset import Dataset
 from trainwright.errors import RequestError, nearest
 from trainwright.learners import learner_class, make, names
 from trainwright.plan.model import LearnerChoice, Plan
+from trainwright.plan.transforms import Windows, derived
 from trainwright.runtime.schema import ColumnSchema
 from trainwright.select.balance import WAYS, shares, ways_of
 from trainwright.select.decision import LIKELIEST, RULES, judges_answers
 from trainwright.select.portfolio import portfolio
+from trainwright.select.transforms import resolve_transforms
 from trainwright.tasks import TASKS, Task
 
 DEFAULT_SECONDS = 60.0
@@ -20,30 +22,36 @@ BALANCED = ("tabular/lightgbm", "tabular/logistic")  # of these the first config
 AFTER = 8  # candidates that come first all the same
 WITHOUT_GAPS = ("scaled", "filled")  # recipes whose matrix has no NaN
 MEMORY_SHARE = 0.8
+READ_FEATURES = ("scaled", "filled", "coded")  # recipes that transforms can change
 
 
 def resolve(asked: Plan, dataset: Dataset) -> Plan:
     """The plan that will run: nothing is left on "auto", and running it again means the same.
 
     Raises RequestError: TW013 for a metric that the task does not have, TW012 for an unknown learner, TW014 for one that
-    cannot learn this task, TW010 for a wrong setting.
+    cannot learn this task, TW010 for a wrong setting, TW044 for a transform that does not fit.
     """
     assert dataset.task is not None  # prepare() gave one, or refused
     task = TASKS[dataset.task]
+    chosen = candidates(asked, task, dataset)
+    recipes = list(dict.fromkeys(learner_class(choice.name).card.reads for choice in chosen))
+    transforms = resolve_transforms(asked, dataset, [reads for reads in recipes if reads in READ_FEATURES])
+    made = {name for entry in transforms if isinstance(entry, Windows) for name in derived(entry)}
     decided = {
         "task": task.name,
         "metric": _metric(asked.metric, task),
         "positive": dataset.classes[1] if len(dataset.classes) == 2 else None,
         "split": dataset.splits.how,
-        "kinds": {d.schema.name: _kind(d.schema) for d in dataset.table.described},
-        "learners": tuple(candidates(asked, task, dataset)),
+        "kinds": {d.schema.name: _kind(d.schema) for d in dataset.table.described if d.schema.name not in made},
+        "learners": tuple(chosen),
+        "transforms": transforms,
         "imbalance": ("none",),  # all that is to be tried stands among the learners now
         "threshold": _threshold(asked, task, dataset),
         "time": asked.time if asked.candidates or asked.time else DEFAULT_SECONDS,
         "memory": asked.memory or default_memory(),
         "workers": workers_of(asked),
     }
-    return Plan.model_validate(asked.model_dump() | {name: getattr(asked, name) for name in ("learners", "allow")} | decided)
+    return Plan.model_validate(asked.model_dump() | {name: getattr(asked, name) for name in ("learners", "transforms", "allow")} | decided)
 
 
 def candidates(asked: Plan, task: Task, dataset: Dataset) -> list[LearnerChoice]:

@@ -18,6 +18,7 @@ from trainwright.plan.model import Plan
 from trainwright.record.log import Log
 from trainwright.select.limits import Forecast, Timer, end_reserve, keep_back, refit_seconds
 from trainwright.select.outcome import Outcome, Status, candidate_folder, choose, record, recorded
+from trainwright.select.transforms import Chosen
 
 EVALUATE = "trainwright.select.candidate:evaluate"
 
@@ -37,6 +38,7 @@ class Replay:
     statuses: dict[int, Status]  # of each candidate
     shipped: int  # the candidate that shipped
     baselines: tuple[int, ...]  # those that became bundles, and so are compared with
+    probes: frozenset[str] = frozenset()  # the probes of transforms that ended with an answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,7 @@ class Search:
     errands: dict[int, Job]
     errand_ended: Callable[[JobOutcome], None]
     replay: Replay | None = None
+    chosen: Chosen | None = None  # the transforms that candidates use
 
     def run(self) -> list[Outcome]:
         """All outcomes, in the plan's order. Ends by itself when the candidates or the time are used up."""
@@ -163,6 +166,7 @@ class Search:
             "metric": self.plan.metric,
             "seed": self.plan.seed,
             "threads": self.plan.threads,
+            "transforms": self.chosen.as_json() if self.chosen else None,
         }
         return Job(
             name=_name(number),

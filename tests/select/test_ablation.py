@@ -1,0 +1,178 @@
+"""What a transform is worth, and what is done about it: kept with a gain, taken out without one, the same again when resumed and repeated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from trainwright.data import store
+from trainwright.data.dataset import Dataset
+from trainwright.data.read import look_at
+from trainwright.engine.interface import open_engine
+from trainwright.errors import CheckFailed, RequestError
+from trainwright.evidence.paired import paired_gain, row_losses
+from trainwright.plan.model import Plan
+from trainwright.plan.read import make_plan
+from trainwright.record.log import Log
+from trainwright.select.ablation import RECORD, Ablation, record_choice, recorded_choice
+from trainwright.select.resolve import resolve
+from trainwright.select.transforms import Chosen
+
+
+def made(rng: np.random.Generator, rows: int) -> pl.DataFrame:
+    """Many shops, each with a level of its own; a number that has nothing to say."""
+    level = rng.normal(size=40)
+    shop = rng.integers(0, 40, rows)
+    return pl.DataFrame({"shop": [f"s{n}" for n in shop], "noise": rng.normal(size=rows), "y": level[shop] + 0.3 * rng.normal(size=rows)})
+
+
+def planned(frame: pl.DataFrame, **fields: Any) -> tuple[Plan, Dataset]:
+    asked = make_plan({"target": "y", "candidates": 1, "engine": "inline", "learners": ["extra_trees"]} | fields)
+    dataset = look_at(asked, frame)
+    return resolve(asked, dataset), dataset
+
+
+def chosen(plan: Plan, dataset: Dataset, folder: Path, **more: Any) -> tuple[Chosen, dict[str, Any]]:
+    if not (folder / "data").exists():
+        store.keep(dataset, folder, folder / ".data")
+    with Log(folder) as log, open_engine("inline") as engine:
+        return Ablation(plan=plan, dataset=dataset, log=log, engine=engine, **{"seconds": None} | more).run()
+
+
+def test_gains_are_paired_means_with_an_interval_that_covers(rng: np.random.Generator) -> None:
+    hits = 0
+    for number in range(200):
+        first = rng.normal(size=80)
+        second = first + 0.1 + 0.4 * rng.normal(size=80)
+        value, low, high = paired_gain(first, second, seed=number)
+        assert value == pytest.approx(np.mean(second - first))
+        hits += low <= 0.1 <= high
+    assert 180 <= hits <= 198  # 95 % of 200 is 190
+    groups = np.repeat(np.arange(8), 10)
+    alike = rng.normal(size=8)[groups]
+    rows, whole = paired_gain(np.zeros(80), alike, seed=0), paired_gain(np.zeros(80), alike, unit=groups, seed=0)
+    assert whole[2] - whole[1] > 2 * (rows[2] - rows[1])  # rows of one group are no new evidence
+    weight = np.r_[np.ones(79), 0.0]
+    assert paired_gain(first, second, weight=weight, seed=0)[0] == pytest.approx(np.mean((second - first)[:79]))
+    assert paired_gain(np.full(3, np.nan), np.zeros(3), seed=0) is None
+
+
+def test_losses_equal_their_formulas(rng: np.random.Generator) -> None:
+    p = rng.dirichlet(np.ones(3), 50)
+    y = rng.integers(0, 3, 50).astype(float)
+    np.testing.assert_allclose(row_losses(y, p, classes=3), [-np.log(p[row, int(y[row])]) for row in range(50)])
+    np.testing.assert_allclose(row_losses(y, p[:, :1], classes=0), (y - p[:, 0]) ** 2)
+    assert np.isnan(row_losses(np.array([np.nan, 1.0]), np.array([[0.5, 0.5], [np.nan, 0.5]]), classes=2)).all()
+
+
+def test_what_helps_is_kept_and_what_does_not_is_taken_out(rng: np.random.Generator, tmp_path: Path) -> None:
+    plan, dataset = planned(made(rng, 1500), transforms=["target_encoding", "interact"])
+    assert [entry.do for entry in plan.transforms] == ["target_encoding", "interact"]
+    choice, record = chosen(plan, dataset, tmp_path)
+    assert choice.kept["filled"] == (0,)  # interactions of noise with itself say nothing
+    encoding, interactions = record["judged"]["filled"]["transforms"]
+    assert encoding["gain"] > encoding["low"] > 0
+    assert interactions["low"] <= 0
+    assert "not clearly" in interactions["why"]
+    with Log(tmp_path) as log:
+        assert recorded_choice(log) is None
+        record_choice(record, log)
+        assert recorded_choice(log) == choice
+        (tmp_path / RECORD).write_text("{}")
+        with pytest.raises(CheckFailed, match="TW083"):
+            recorded_choice(log)
+
+
+def test_of_two_that_say_the_same_one_is_kept(rng: np.random.Generator, tmp_path: Path) -> None:
+    plan, dataset = planned(made(rng, 600), transforms=["target_encoding", "interact"])
+    plain = rng.normal(size=(1, 600)) ** 2
+    better = plain - 0.2 + 0.1 * rng.normal(size=(1, 600))
+    losses = {("filled", ()): plain, ("filled", (0,)): better, ("filled", (1,)): better - 1e-6, ("filled", (0, 1)): better}
+    with Log(tmp_path) as log, open_engine("inline") as engine:
+        ablation = Ablation(plan=plan, dataset=dataset, log=log, engine=engine, seconds=None)
+        ablation.losses.update(losses)
+        entries, needs = ablation._choose("filled", 0)
+    assert not needs
+    assert [entry.kept for entry in entries] == [False, True]  # beside the other each looks useless; the one that is worth less went first
+    assert entries[1].gain == pytest.approx(np.mean(plain - better), abs=1e-5)
+
+
+def test_nested_folds_choose_for_themselves(rng: np.random.Generator, tmp_path: Path) -> None:
+    plan, dataset = planned(made(rng, 400), transforms=["target_encoding"])
+    assert dataset.splits.design == "nested"
+    choice, _ = chosen(plan, dataset, tmp_path)
+    assert len(choice.inside["filled"]) == len(dataset.splits.folds)
+    # What an outer fold chose cannot depend on the rows that it tests.
+    turned = dataset.target.copy()
+    turned[dataset.splits.folds[0].test] = rng.normal(size=len(dataset.splits.folds[0].test)) * 50
+    import dataclasses
+
+    changed = dataclasses.replace(dataset, target=turned)
+    changed = dataclasses.replace(changed, digest=store.digest_of(changed))
+    other, _ = chosen(plan, changed, tmp_path / "changed")
+    assert other.inside["filled"][0] == choice.inside["filled"][0]
+    with Log(tmp_path / "changed") as log, Log(tmp_path) as before:
+        for name in ("probe filled with 0", "probe filled with none"):
+            place = Path("probes") / name.removeprefix("probe ").replace(" ", "-") / "losses.npy"
+            np.testing.assert_array_equal(np.load(log.folder / place)[1], np.load(before.folder / place)[1])
+            assert not np.array_equal(np.load(log.folder / place)[2], np.load(before.folder / place)[2])
+
+
+def test_a_choice_is_the_same_when_resumed_and_when_repeated(rng: np.random.Generator, tmp_path: Path) -> None:
+    plan, dataset = planned(made(rng, 1200), transforms=["target_encoding", "interact"])
+    first, record = chosen(plan, dataset, tmp_path)
+    with Log(tmp_path) as log:
+        names = [event.what["name"] for event in log.all("probe ended")]
+        count = len(names)
+    again, same = chosen(plan, dataset, tmp_path)  # nothing is measured twice
+    with Log(tmp_path) as log:
+        assert len(list(log.all("probe ended"))) == count
+    assert (again, same) == (first, record)
+    repeated, same = chosen(plan, dataset, tmp_path / "repeated", only=frozenset(names))
+    assert (repeated, same) == (first, record)
+    # An earlier run that had no time for anything is repeated as it was.
+    without, told = chosen(plan, dataset, tmp_path / "late", only=frozenset())
+    assert without.kept["filled"] == ()
+    assert all("no time" in entry["why"] for entry in told["judged"]["filled"]["transforms"])
+
+
+def test_without_time_only_what_reads_a_column_at_all_is_kept(rng: np.random.Generator, tmp_path: Path) -> None:
+    words = rng.choice(["good", "bad", "fine", "poor", "well", "ill"], (600, 8))
+    frame = made(rng, 600).with_columns(memo=pl.Series([f"{' '.join(row)} {number}" for number, row in enumerate(words.tolist())]))
+    plan, dataset = planned(frame, kinds={"memo": "text"})
+    assert [entry.do for entry in plan.transforms] == ["target_encoding", "text"]
+    choice, record = chosen(plan, dataset, tmp_path, seconds=0.5)
+    assert choice.kept["filled"] == (1,)
+    assert all("no time" in entry["why"] for entry in record["judged"]["filled"]["transforms"])
+
+
+def test_auto_proposes_by_what_the_columns_are(rng: np.random.Generator) -> None:
+    frame = made(rng, 1500).with_columns(few=pl.Series(rng.choice(["a", "b", "c"], 1500)))
+    plan, _ = planned(frame)
+    assert [entry.model_dump(exclude_none=True) for entry in plan.transforms] == [{"do": "target_encoding", "columns": ("shop",)}]
+    assert planned(frame, transforms="none")[0].transforms == ()
+    assert planned(frame.drop("shop"))[0].transforms == ()
+    both, _ = planned(frame, transforms=["auto", "interact"])
+    assert [entry.do for entry in both.transforms] == ["target_encoding", "interact"]
+    again, dataset = planned(frame, transforms=[entry.model_dump() for entry in both.transforms])
+    assert again.transforms == both.transforms
+    assert resolve(again, dataset) == again
+
+
+@pytest.mark.parametrize(
+    ("transforms", "says"),
+    [
+        ([{"do": "target_encoding", "columns": ["shp"]}], "did you mean 'shop'?"),
+        ([{"do": "target_encoding", "columns": ["noise"]}], "no category"),
+        (["text"], "no column of the kind text"),
+    ],
+)
+def test_transforms_that_would_do_nothing_are_refused(rng: np.random.Generator, transforms: list[Any], says: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        planned(made(rng, 300), transforms=transforms)
+    assert caught.value.code == "TW044"
+    assert says in str(caught.value)
