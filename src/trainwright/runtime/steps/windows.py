@@ -156,11 +156,13 @@ class Windows(FromParts):
         keys, times = np.concatenate([self.key_codes.astype(np.int64), key[new]]), np.concatenate([self.times, time[new]])
         order = np.lexsort((times, keys))
         events = Events(keys[order], times[order], units[order], there[order])
-        made = aggregates(events, key[known], time[known], list(self.made()), delay=self.delay, unit=self.unit, of=bool(self.of))
+        asked = np.flatnonzero(known)
+        asked = asked[np.lexsort((time[asked], key[asked]))]  # in the order of the events: searches then stay where the last one ended
+        made = aggregates(events, key[asked], time[asked], list(self.made()), delay=self.delay, unit=self.unit, of=bool(self.of))
         out: dict[str, Column] = dict(columns)
         for name, values in zip(self.names, made, strict=True):
             column = np.full(rows, np.nan)
-            column[known] = values
+            column[asked] = values
             out[name] = column
         return out
 
@@ -215,7 +217,7 @@ def aggregates(events: Events, key: Numbers, time: Floats, made: Sequence[tuple[
         return np.searchsorted(ordered, key * width + np.searchsorted(moments, bound)).astype(np.int64)
 
     end = before(time - delay)
-    starts = {window: before(time - delay - window) for _, window in made}
+    starts = {window: before(time - delay - window) for window in dict.fromkeys(window for _, window in made)}
     rows_known = np.concatenate([[0], np.cumsum(events.known, dtype=np.int64)])
     sums = np.concatenate([[0], np.cumsum(events.value, dtype=np.int64)])
     columns: list[Floats] = []
