@@ -42,7 +42,7 @@ def new_folder(asked: Plan) -> Path:
     moment = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")  # local time, as people name things
     name, number = f"{stem}-{moment}", 1
     with files.machine_errors(asked.out, doing="make the run's folder"):
-        asked.out.mkdir(parents=True, exist_ok=True)
+        files.make_folder(asked.out)
         while True:
             folder = asked.out / (name if number == 1 else f"{name}-{number}")
             try:
@@ -50,6 +50,7 @@ def new_folder(asked: Plan) -> Path:
             except FileExistsError:
                 number += 1
             else:
+                files.sync_folder(asked.out)  # a folder that a power cut takes away would take what was acknowledged in it
                 return folder
 
 

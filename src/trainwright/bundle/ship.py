@@ -255,6 +255,7 @@ def ship_winner(
         engine.submit(ship_job(plan, log.folder, outcome.number, folder, iterations=outcome.iterations, seconds=seconds, chosen=chosen))
         ended = engine.next(timeout=None)
         assert ended is not None
+        ended.stop_at_a_failing_disk()
         if ended.status == "done":
             return log.append("shipped", number=outcome.number, passed_over=reasons, folder="winner", **ended.value).what
         reason = (ended.error or {}).get("what", "")

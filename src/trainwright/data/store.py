@@ -13,7 +13,6 @@ from __future__ import annotations
 import errno
 import io
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -136,11 +135,11 @@ def link(source: str, destination: str) -> str:
     """
     target = Path(destination)
     with files.machine_errors(target, doing="keep the rows"):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        files.make_folder(target.parent)
         target.unlink(missing_ok=True)
         try:
             if target.name != INDEX:
-                os.link(source, destination)
+                files.link(Path(source), target)
                 return destination
         except OSError as error:
             if error.errno not in NO_LINKS:

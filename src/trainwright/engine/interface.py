@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
+from trainwright.errors import MachineError
+
 Json = Any
 """What JSON can carry: None, bool, int, finite float, str, and lists and string-keyed mappings of these."""
 
@@ -48,6 +50,11 @@ class Outcome:
     memory_bytes: int = 0  # peak of anonymous + shared memory, less what it shares with the server that it was forked from
     started_at: float = 0.0
     ended_at: float = 0.0
+
+    def stop_at_a_failing_disk(self) -> None:
+        """Raises MachineError (TW090 to TW092) where the job ended because of it: no fault of the job's, and what it was to do is not done."""
+        if self.status == "failed" and self.error is not None and self.error["code"] in ("TW090", "TW091", "TW092"):
+            raise MachineError(**self.error)
 
 
 class Engine(Protocol):

@@ -19,25 +19,31 @@ from typing import Any
 from trainwright.errors import MachineError
 
 Fault = Callable[[str, Path], None]
-"""Called with ("folder" | "write" | "sync" | "rename" | "append" | "truncate" | "remove", path) just before each durable operation."""
+"""Called with ("folder" | "write" | "sync" | "rename" | "link" | "append" | "truncate" | "remove", path) at each durable operation."""
 
 _fault: Fault | None = None
+_after: Fault | None = None
 
 
 @contextmanager
-def faults(fault: Fault) -> Iterator[None]:
-    """Let `fault` see (and fail) every durable operation inside the block. For tests."""
-    global _fault
-    before, _fault = _fault, fault
+def faults(fault: Fault, *, after: Fault | None = None) -> Iterator[None]:
+    """Let `fault` see (and fail) every durable operation inside the block, and `after` see those that were done. For tests."""
+    global _fault, _after
+    before, (_fault, _after) = (_fault, _after), (fault, after)
     try:
         yield
     finally:
-        _fault = before
+        _fault, _after = before
 
 
-def _durable(operation: str, path: Path) -> None:
+@contextmanager
+def _durable(operation: str, path: Path) -> Iterator[None]:
+    """Around each durable operation."""
     if _fault is not None:
         _fault(operation, path)
+    yield
+    if _after is not None:
+        _after(operation, path)
 
 
 @contextmanager
@@ -65,12 +71,16 @@ def machine_error(error: OSError, path: Path, *, doing: str) -> MachineError:
 
 def sync_folder(folder: Path) -> None:
     """Make renames in `folder` durable."""
-    _durable("sync", folder)
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    with _durable("sync", path):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def make_folder(folder: Path) -> None:
@@ -82,8 +92,8 @@ def make_folder(folder: Path) -> None:
             missing.append(above)
             above = above.parent
         for each in reversed(missing):
-            _durable("folder", each)
-            each.mkdir(exist_ok=True)  # another process may have been quicker
+            with _durable("folder", each):
+                each.mkdir(exist_ok=True)  # another process may have been quicker
             sync_folder(each.parent)
 
 
@@ -97,19 +107,25 @@ def write(path: Path, data: bytes | bytearray | memoryview) -> None:
     with machine_errors(path, doing="write a file"):
         beside = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
-            _durable("write", path)
             with beside.open("wb") as file:
-                file.write(data)
-                file.flush()
-                _durable("sync", path)
-                os.fsync(file.fileno())
-            _durable("rename", path)
-            beside.replace(path)
+                with _durable("write", path):
+                    file.write(data)
+                    file.flush()
+                with _durable("sync", path):
+                    os.fsync(file.fileno())
+            with _durable("rename", path):
+                beside.replace(path)
         except BaseException:
             with suppress(OSError):  # the first refusal is the one to tell
                 beside.unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
+
+
+def link(source: Path, target: Path) -> None:
+    """Give a file a second name; it is durable once the folder is synced, as whoever fills the folder does. Raises OSError."""
+    with _durable("link", target):
+        os.link(source, target)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -137,28 +153,28 @@ def read_json(path: Path) -> Any:
 def append(handle: int, path: Path, line: bytes) -> None:
     """Add `line` to an open file and sync it. `path` only names it in errors."""
     with machine_errors(path, doing="add to the event log"):
-        _durable("append", path)
-        view = memoryview(line)
-        while view:
-            view = view[os.write(handle, view) :]
-        _durable("sync", path)
-        os.fsync(handle)
+        with _durable("append", path):
+            view = memoryview(line)
+            while view:
+                view = view[os.write(handle, view) :]
+        with _durable("sync", path):
+            os.fsync(handle)
 
 
 def truncate(handle: int, path: Path, size: int) -> None:
     """Cut an open file to `size` bytes and sync it. `path` only names it in errors."""
     with machine_errors(path, doing="cut the event log"):
-        _durable("truncate", path)
-        os.ftruncate(handle, size)
-        _durable("sync", path)
-        os.fsync(handle)
+        with _durable("truncate", path):
+            os.ftruncate(handle, size)
+        with _durable("sync", path):
+            os.fsync(handle)
 
 
 def remove(path: Path) -> None:
     """Remove a file durably; nothing happens when it is not there."""
     with machine_errors(path, doing="remove a file"):
-        _durable("remove", path)
-        path.unlink(missing_ok=True)
+        with _durable("remove", path):
+            path.unlink(missing_ok=True)
         sync_folder(path.parent)
 
 
@@ -170,14 +186,9 @@ def replace_folder(beside: Path, place: Path) -> None:
     with machine_errors(place, doing="put a folder into place"):
         for path in sorted(beside.rglob("*")):
             if path.is_file():
-                _durable("sync", path)
-                handle = os.open(path, os.O_RDONLY)
-                try:
-                    os.fsync(handle)
-                finally:
-                    os.close(handle)
+                _sync(path)
         for folder in (*(path for path in sorted(beside.rglob("*")) if path.is_dir()), beside):
             sync_folder(folder)
-        _durable("rename", place)
-        beside.rename(place)
+        with _durable("rename", place):
+            beside.rename(place)
         sync_folder(place.parent)

@@ -84,6 +84,7 @@ class Search:
                 self._end_what_is_late(running, outcomes, self._search_left(outcomes, forecast))
                 continue
             running.discard(ended.job.name)
+            ended.stop_at_a_failing_disk()  # else a candidate would be missing that a healthy disk would have chosen
             if ended.job.call == EVALUATE:
                 outcome = self._outcome(ended)
                 record(outcome, self.log)
