@@ -25,7 +25,7 @@ import fault_runs as runs  # noqa: E402
 from common import Rows, table  # noqa: E402
 from trainwright import learners  # noqa: E402
 
-KINDS = ("kill", "power cut", "torn or edited log", "refused", "kill in a worker", "writes elsewhere")
+KINDS = ("writes elsewhere", "kill", "power cut", "torn or edited log", "kill in a worker", "refused")
 LOCAL = ("tabular/tree", "tabular/linear")  # a run in workers records its states slowly; the operations there are the same for every learner
 SHOWN = 5  # failures of one row that are told in full
 
@@ -87,8 +87,12 @@ def main() -> None:
     runs.preload()
     rows = Rows("faults" if asked.every == 1 else f"faults-every-{asked.every}")
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as place:
-        for family in by_road(Path(place), asked.families):
-            for kind in asked.kinds:
+        families = by_road(Path(place), asked.families)
+        for kinds in (
+            [kind for kind in asked.kinds if kind != "refused"],
+            [kind for kind in asked.kinds if kind == "refused"],
+        ):  # the longest comes last
+            for family, kind in ((family, kind) for family in families for kind in kinds):
                 if rows.has(family=family.learner, group=kind) or (kind == "kill in a worker" and family.learner not in LOCAL):
                     continue
                 started = time.monotonic()
@@ -96,8 +100,8 @@ def main() -> None:
                 for row in rows_of(family, found, time.monotonic() - started):
                     rows.add({"group": kind, **row})
                     print(row, flush=True)
-            for left in ("states", "refused", "torn", "ended"):
-                shutil.rmtree(family.place / left, ignore_errors=True)
+                for left in ("states", "refused", "torn", "ended", "ending"):
+                    shutil.rmtree(family.place / left, ignore_errors=True)
     titles = ["family", "what ships is built of", "fault", "operations", "cases", "resumed states", "failed"]
     lines = [[row["family"], row["ships"], row["fault"], row["operations"], row["tried"], row["states"], row["failed"]] for row in rows.rows]
     failed, tried = sum(row["failed"] for row in rows.rows), sum(row["tried"] for row in rows.rows)

@@ -14,17 +14,16 @@ import errno
 import json
 import os
 import shutil
-import signal
 import sys
-import time
-import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from forked import in_a_child, in_children
 from power_cut import CUTS, Disk, State, as_it_is, watched
 from trainwright import flow, learners
 from trainwright.errors import CheckFailed, MachineError, TrainwrightError
@@ -35,7 +34,6 @@ from trainwright.record.digests import digest_file
 from trainwright.record.log import NAME, read_events
 from trainwright.run import Run
 
-PATIENCE = 120  # seconds that one case may take
 SMALL = {"trees": 4, "iterations": 5, "rounds": 5, "max_rounds": 5, "estimators": 4}  # settings that make a learner quick, where it has them
 DIGESTS = ("model_digest", "bundle_digest")
 Found = dict[str, Any]
@@ -43,18 +41,10 @@ Found = dict[str, Any]
 
 def preload() -> None:
     """Import in the parent what every case needs, so that a case starts in milliseconds. Nothing here starts a thread that a fork would miss."""
-    import jinja2
-    import lightgbm
-    import onnx
-    import polars
-    import sklearn.ensemble
-    import sklearn.linear_model
-    import sklearn.tree
-    import yaml
-
-    import trainwright.bundle.ship
-    import trainwright.engine.inline
-    import trainwright.report.page  # noqa: F401
+    modules = "jinja2 lightgbm onnx polars sklearn.ensemble sklearn.linear_model sklearn.tree yaml"
+    ours = "bundle.ship engine.inline report.page"
+    for module in (*modules.split(), *(f"trainwright.{name}" for name in ours.split())):
+        import_module(module)
 
 
 SHAPES = ("bent", "straight", "noise")  # of a target: what trees find, what straight lines find, what nobody finds
@@ -91,59 +81,6 @@ def asked(learner: str, table: Path, out: Path, engine: str = "inline") -> Plan:
 
 def task_of(learner: str) -> str:
     return next(task for task in ("regression", "binary", "multiclass") if task in learners.learner_class(learner).card.tasks)
-
-
-def in_a_child(work: Callable[[], Any]) -> Any:
-    """What `work` returns, as JSON, from a forked process. A process that dies or hangs gives a reason instead."""
-    return next(iter(in_children([work], processes=1)))
-
-
-def in_children(works: Iterable[Callable[[], Any]], *, processes: int) -> list[Any]:
-    """The same for many, several at a time, in their order."""
-    results: dict[int, Any] = {}
-    running: dict[int, tuple[int, int, float]] = {}  # pid: number, read end, when it is late
-    waiting = enumerate(works)
-
-    def start() -> bool:
-        number, work = next(waiting, (-1, None))
-        if work is None:
-            return False
-        hear, say = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            _live(work, say)
-        os.close(say)
-        running[pid] = (number, hear, time.monotonic() + PATIENCE)
-        return True
-
-    while len(running) < processes and start():
-        pass
-    while running:
-        for pid, (number, hear, late) in list(running.items()):
-            done, status = os.waitpid(pid, os.WNOHANG)
-            if not done and time.monotonic() > late:
-                os.kill(pid, signal.SIGKILL)
-                done, status = os.waitpid(pid, 0)
-                results[number] = {"ok": False, "why": f"still at work after {PATIENCE} s"}
-            if done:
-                with os.fdopen(hear, "rb") as pipe:
-                    said = pipe.read()
-                results.setdefault(number, json.loads(said) if said else {"ok": False, "why": f"the process ended with {status}"})
-                del running[pid]
-                start()
-        time.sleep(0.002)
-    return [results[number] for number in sorted(results)]
-
-
-def _live(work: Callable[[], Any], say: int) -> None:
-    try:
-        found = work()
-    except BaseException:
-        found = {"ok": False, "why": traceback.format_exc()[-1500:]}
-    data = json.dumps(found).encode()
-    while data:  # a result is small: it fits the pipe, so nobody need read it meanwhile
-        data = data[os.write(say, data) :]
-    os._exit(0)
 
 
 @dataclass(frozen=True)
