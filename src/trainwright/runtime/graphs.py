@@ -25,6 +25,7 @@ OPSETS = {"": range(7, 27), "ai.onnx.ml": range(1, 6)}
 MAX_NODES = 10_000
 MAX_ELEMENTS = 1 << 27  # of one value inside a graph, for one batch …
 MAX_GROWTH = 16  # … or this many times the elements of the graph's inputs, when that is more
+MAX_TOGETHER = 4  # all values that nodes make may have this many times as much together: which of them are alive at once is onnxruntime's affair
 BATCH = 16_384  # rows that a graph is given at a time (`bundle.py`); sizes are reckoned for these
 
 # TensorProto.DataType: name, numpy type, and the field that holds values when raw_data does not
@@ -71,8 +72,11 @@ def check(data: bytes) -> Checked:
         inputs[name] = (given.dtype, given.shape[1:])
         _make(values, name, given, "input", math.prod(given.shape))
     most = max(MAX_ELEMENTS, MAX_GROWTH * sum(BATCH * math.prod(shape) for _, shape in inputs.values()))
+    together = 0
     for index, node in enumerate(graph["node"]):
-        _node(values, node, f"node {index}, {node.get('op_type', '')}", most)
+        together += _node(values, node, f"node {index}, {node.get('op_type', '')}", most)
+        if together > MAX_TOGETHER * most:
+            raise bad("TW054", f"the values in a graph have more than {MAX_TOGETHER * most} elements together", where=f"node {index}")
     outputs = tuple(value.get("name", "") for value in graph["output"])
     if not inputs or not outputs or not set(outputs) <= set(values):
         raise bad("TW054", "a graph has no input, or an output that no node makes")
@@ -134,7 +138,8 @@ def _input(value: Message) -> tuple[str, Tensor]:
     return name, Tensor(TYPES[tensor["elem_type"]][0], (BATCH, *sizes[1:]), None, is_input=True)
 
 
-def _node(values: dict[str, Tensor], node: Message, where: str, most: int) -> None:
+def _node(values: dict[str, Tensor], node: Message, where: str, most: int) -> int:
+    """Add what a node makes to `values`; gives how many elements that is."""
     key = (node.get("domain", "").replace("ai.onnx", "", 1) if node.get("domain") == "ai.onnx" else node.get("domain", ""), node.get("op_type", ""))
     if key not in OPERATORS:
         raise bad(
@@ -150,9 +155,10 @@ def _node(values: dict[str, Tensor], node: Message, where: str, most: int) -> No
         raise bad("TW054", "a node does not fit what it is given", where=where, why=why) from error
     if not 1 <= len(node["output"]) <= len(made):
         raise bad("TW054", "a node has a wrong number of outputs", where=where)
-    for name, value in zip(node["output"], made, strict=False):
-        if name:
-            _make(values, name, value, where, most)
+    named = [(name, value) for name, value in zip(node["output"], made, strict=False) if name]
+    for name, value in named:
+        _make(values, name, value, where, most)
+    return sum(math.prod(value.shape) for _, value in named)
 
 
 def _attributes(node: Message, where: str) -> dict[str, Any]:
