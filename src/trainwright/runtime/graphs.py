@@ -25,7 +25,7 @@ OPSETS = {"": range(7, 27), "ai.onnx.ml": range(1, 6)}
 MAX_NODES = 10_000
 MAX_ELEMENTS = 1 << 27  # of one value inside a graph, for one batch …
 MAX_GROWTH = 16  # … or this many times the elements of the graph's inputs, when that is more
-MAX_TOGETHER = 4  # all values that nodes make may have this many times as much together: which of them are alive at once is onnxruntime's affair
+MAX_TOGETHER = 16  # all values that nodes make may have this many times as much together: which are alive at once is up to onnxruntime
 BATCH = 16_384  # rows that a graph is given at a time (`bundle.py`); sizes are reckoned for these
 
 # TensorProto.DataType: name, numpy type, and the field that holds values when raw_data does not
