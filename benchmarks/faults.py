@@ -1,8 +1,8 @@
-"""Every fault at every durable operation of a short run, for each learner family. Run: `python benchmarks/faults.py [--families NAME …] [--kinds KIND …]`.
+"""Every fault at every durable operation of a short run of each learner. Run: `python benchmarks/faults.py [--families NAME …] [--kinds KIND …]`.
 
-A family is a learner of the catalogue; what later versions or other packages add joins by itself. Families whose bundles are built of other kinds of steps
-than those before come first. Each case runs in a process forked from one that has imported everything and started nothing; how each fault is made is in
-`tests/fault_runs.py` and `tests/power_cut.py`. Random kills of whole process groups are `benchmarks/kills.py`.
+A family is a learner of the catalogue; what later versions or other packages add joins by itself. Families whose bundles are built of other
+kinds of steps than those before come first. Each case runs in a process forked from one that has imported everything and started nothing;
+how each fault is made is in `tests/fault_runs.py` and `tests/power_cut.py`. Random kills of whole processes are `benchmarks/kills.py`.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from forked import in_a_child, in_children
-from power_cut import CUTS, Disk, State, as_it_is, watched
+from power_cut import Disk, State, as_it_is, watched
 from trainwright import flow, learners
 from trainwright.errors import CheckFailed, MachineError, TrainwrightError
 from trainwright.plan.model import Plan

@@ -1,7 +1,7 @@
 """Bundles that nobody should open, made from sound ones: by class of hostility, each named by (seed, number) and made again from that alone.
 
 Takes    sound bundles of several kinds.
-Gives    a folder or zip file, changed in one or a few places; half of them hashed again, so that every digest is right and only what it says is wrong.
+Gives    a folder or zip file, changed in one or a few places; half of them hashed again, so that only what they say is wrong, and no digest.
 Why      Random bytes stop at the first digest. What knows the structure (JSON, safetensors, protobuf, ONNX, zip) reaches the code behind it.
 """
 
@@ -34,8 +34,8 @@ ODD: tuple[Any, ...] = (
 )  # fmt: skip
 FORBIDDEN = (
     "If", "Loop", "Scan", "Range", "Expand", "Tile", "Resize", "ConstantOfShape", "RandomNormal", "EyeLike", "NonZero", "Compress", "OneHot", "Pad",
-    "SequenceEmpty", "Optional", "StringNormalizer", "RegexFullMatch", "QLinearMatMul", "Einsum", "ScatterND", "GatherND", "ImageDecoder", "PyOp", "ATen",
-    "Unique", "Slice", "LSTM", "Conv", "MaxPool", "Dropout",
+    "SequenceEmpty", "Optional", "StringNormalizer", "RegexFullMatch", "QLinearMatMul", "Einsum", "ScatterND", "GatherND", "ImageDecoder", "PyOp",
+    "ATen", "Unique", "Slice", "LSTM", "Conv", "MaxPool", "Dropout",
 )  # fmt: skip
 
 
@@ -178,8 +178,10 @@ def _sizes(made: Made, draw: random.Random, outside: Path) -> None:
 
 NAMES = (
     "../evil.onnx", "/evil.onnx", "a/b.onnx", "a\\b.onnx", "..", ".", ".hidden.onnx", "evil.pkl", "evil.py", "__init__.py", "evil.so", "arrays.npz",
-    "Manifest.json", "MANIFEST.JSON", "manifest.json.onnx", "mаnifest.json", "arrays.safetensors ", " arrays.safetensors", "é.onnx", "\u202exnno.onnx",
-    "a" * 124 + ".onnx", "a" * 250 + ".onnx", "CON.onnx", "x.onnx.", "x.ONNX", "-.onnx", "_.onnx", "a\nb.onnx", "evidence.json", "bom.cdx.json", "x.onnx\0.txt",
+    "Manifest.json", "MANIFEST.JSON", "manifest.json.onnx", "mаnifest.json", "arrays.safetensors ", " arrays.safetensors", "é.onnx",
+    "\u202exnno.onnx",
+    "a" * 124 + ".onnx", "a" * 250 + ".onnx", "CON.onnx", "x.onnx.", "x.ONNX", "-.onnx", "_.onnx", "a\nb.onnx", "evidence.json", "bom.cdx.json",
+    "x.onnx\0.txt",
 )  # fmt: skip
 
 
@@ -232,7 +234,7 @@ def _links(made: Made, draw: random.Random, outside: Path) -> None:
             path.write_bytes(data)
             path.chmod(0)
         elif how == 6:
-            path.hardlink_to(outside)
+            path.hardlink_to(outside.with_name("linked"))  # nobody can tell it from a file of the folder's own: only what it holds is wrong
         else:
             try:
                 os.mknod(path, 0o020666, os.makedev(1, 5))  # /dev/zero by another name
@@ -766,9 +768,10 @@ def _operators(made: Made, draw: random.Random, outside: Path) -> None:
             given = given[:1]
         attributes: dict[str, Any] = {}
         choices: dict[str, tuple[Any, ...]] = {
-            "axis": (0, 1, -1, 2, -3, 2**31), "axes": ([0], [1], [-1], [0, 1], [5], [1, 1]), "keepdims": (0, 1, 7), "perm": ([1, 0], [0, 1], [0, 0], [2, 1, 0]),
-            "to": (1, 6, 7, 9, 10, 11, 8, 99), "transA": (0, 1), "transB": (0, 1), "alpha": (0.5, 1e38), "epsilon": (0.0, 1e-5), "select_last_index": (0, 1),
-            "allowzero": (0, 1), "training_mode": (0, 1), "stash_type": (0, 1, 99), "momentum": (0.9,), "approximate": ("tanh", "none", "x"), "fmod": (1,),
+            "axis": (0, 1, -1, 2, -3, 2**31), "axes": ([0], [1], [-1], [0, 1], [5], [1, 1]), "keepdims": (0, 1, 7),
+            "perm": ([1, 0], [0, 1], [0, 0], [2, 1, 0]), "to": (1, 6, 7, 9, 10, 11, 8, 99), "transA": (0, 1), "transB": (0, 1),
+            "alpha": (0.5, 1e38), "epsilon": (0.0, 1e-5), "select_last_index": (0, 1), "allowzero": (0, 1), "training_mode": (0, 1),
+            "stash_type": (0, 1, 99), "momentum": (0.9,), "approximate": ("tanh", "none", "x"), "fmod": (1,),
         }  # fmt: skip
         fitting = FITTING.get(operator, ())
         for attribute in [name for name in choices if (name in fitting and draw.random() < 0.7) or draw.random() < 0.01]:
@@ -792,18 +795,17 @@ def _operators(made: Made, draw: random.Random, outside: Path) -> None:
     _use_graph(made, _model_bytes(nodes, initializers, features, outputs), features, outputs)
 
 
-SAME_SHAPE = tuple(
-    "Abs Neg Exp Log Sqrt Reciprocal Floor Ceil Round Sign Erf Identity Sigmoid HardSigmoid Relu LeakyRelu Elu Selu Tanh Softplus Softsign "
-    "Softmax LogSoftmax Add Sub Mul Div Pow Max Min Mean Sum".split()
-)
-UNARY_NAMES = frozenset(
-    "Abs Neg Exp Log Sqrt Reciprocal Floor Ceil Round Sign Erf Identity Sigmoid HardSigmoid Relu LeakyRelu Elu Selu Gelu Tanh Softplus Softsign "
-    "Softmax LogSoftmax Not ReduceMean ReduceMax ReduceMin ArgMax ArgMin Cast Flatten Transpose".split()
-)
+SAME_SHAPE = (
+    "Abs", "Neg", "Exp", "Log", "Sqrt", "Reciprocal", "Floor", "Ceil", "Round", "Sign", "Erf", "Identity", "Sigmoid", "HardSigmoid", "Relu",
+    "LeakyRelu", "Elu", "Selu", "Tanh", "Softplus", "Softsign", "Softmax", "LogSoftmax", "Add", "Sub", "Mul", "Div", "Pow", "Max", "Min",
+    "Mean", "Sum",
+)  # fmt: skip
+UNARY_NAMES = frozenset({*SAME_SHAPE[:23], "Gelu", "Not", "ReduceMean", "ReduceMax", "ReduceMin", "ArgMax", "ArgMin", "Cast", "Flatten", "Transpose"})
 FITTING = {
-    "Softmax": ("axis",), "LogSoftmax": ("axis",), "ReduceMean": ("axes", "keepdims"), "ReduceMax": ("axes", "keepdims"), "ReduceMin": ("axes", "keepdims"),
-    "ReduceSum": ("keepdims",), "ArgMax": ("axis", "keepdims", "select_last_index"), "ArgMin": ("axis", "keepdims"), "Cast": ("to",), "Concat": ("axis",),
-    "Flatten": ("axis",), "Gather": ("axis",), "Gemm": ("transA", "transB", "alpha"), "Reshape": ("allowzero",), "Transpose": ("perm",), "Elu": ("alpha",),
+    "Softmax": ("axis",), "LogSoftmax": ("axis",), "ReduceMean": ("axes", "keepdims"), "ReduceMax": ("axes", "keepdims"),
+    "ReduceMin": ("axes", "keepdims"), "ReduceSum": ("keepdims",), "ArgMax": ("axis", "keepdims", "select_last_index"),
+    "ArgMin": ("axis", "keepdims"), "Cast": ("to",), "Concat": ("axis",), "Flatten": ("axis",), "Gather": ("axis",),
+    "Gemm": ("transA", "transB", "alpha"), "Reshape": ("allowzero",), "Transpose": ("perm",), "Elu": ("alpha",),
     "LeakyRelu": ("alpha",), "BatchNormalization": ("epsilon", "training_mode", "momentum"), "LayerNormalization": ("axis", "epsilon", "stash_type"),
 }  # fmt: skip
 
@@ -838,7 +840,10 @@ def _zip(made: Made, draw: random.Random, outside: Path) -> None:
             made.edit.append(lambda data: _edit_end(data, draw))
 
 
-FIELDS = {b"PK\x01\x02": ((8, 2), (10, 2), (16, 4), (20, 4), (24, 4), (28, 2), (30, 2), (32, 2), (34, 2), (38, 4), (42, 4)), b"PK\x03\x04": ((6, 2), (8, 2), (14, 4), (18, 4), (22, 4), (26, 2), (28, 2))}  # fmt: skip
+FIELDS = {  # (place, bytes) in the header of an entry: in the directory, and before its data
+    b"PK\x01\x02": ((8, 2), (10, 2), (16, 4), (20, 4), (24, 4), (28, 2), (30, 2), (32, 2), (34, 2), (38, 4), (42, 4)),
+    b"PK\x03\x04": ((6, 2), (8, 2), (14, 4), (18, 4), (22, 4), (26, 2), (28, 2)),
+}
 
 
 def _edit_directory(data: bytearray, draw: random.Random) -> bytearray:

@@ -10,6 +10,8 @@ import hashlib
 import json
 import os
 import struct
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +25,7 @@ import small_bundles as small
 from trainwright import runtime
 from trainwright.bundle import add_evidence, write_zip
 from trainwright.errors import BundleError
+from trainwright.runtime import graphs
 
 Change = Callable[[dict[str, Any], dict[str, bytes]], None]
 
@@ -570,3 +573,45 @@ def test_the_document_lists_the_operators_and_limits():
     assert sorted(listed) == sorted(name for _, name in OPERATORS)
     assert f"{MAX_TREE_DEPTH:,}" in text
     assert limits.NAME.pattern in text
+
+
+def wide(values: int) -> bytes:
+    """Many values that are all alive until the last node adds them up: each is allowed, and together they would fill any memory."""
+    made = [helper.make_node("Add", ["x", "c"], [f"v{index}"]) for index in range(values)]
+    nodes = [*made, helper.make_node("Sum", [f"v{index}" for index in range(values)], ["s"]), helper.make_node("ReduceSum", ["s"], ["y"])]
+    return small.model_bytes(nodes, initializers=(numpy_helper.from_array(np.zeros((1600, 1, 5), np.float32), "c"),))
+
+
+def test_values_that_are_too_large_together(sound: Path, tmp_path: Path):
+    assert "together" in refused(changed(sound, tmp_path / "b", add("model.graph.onnx", wide(40))), "TW054").what
+    graphs.check(wide(2))
+
+
+OPENED = """
+import json, sys
+from pathlib import Path
+import opening
+from hostile import read_seed
+place = Path(sys.argv[1])
+opening.preload()
+golden = sorted(Path(sys.argv[2]).glob("*/*/manifest.json"))
+found = opening.chunk([read_seed(path.parent) for path in golden], 7, 0, int(sys.argv[3]), place)
+print(json.dumps(found))
+"""
+
+
+def test_hundreds_of_hostile_bundles_made_from_sound_ones(tmp_path: Path):
+    """Each in a process of its own; `benchmarks/hostile_bundles.py` opens 100,000. The parent is a process without threads."""
+    tests, count = Path(__file__).resolve().parent.parent, 330
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tests), *sys.path]), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    words = [sys.executable, "-c", OPENED, str(tmp_path), str(tests / "golden"), str(count)]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout)
+    assert found["failures"] == []
+    assert not found["reached"]
+    came = found["came"]
+    assert sum(came.values()) == count
+    assert sum(number for what, number in came.items() if "hashed again" in what) == count // 2
+    assert any("hashed again" in what and "answered" in what for what in came)  # some are sound after all, and are used
+    assert {what.split(" refused ")[1] for what in came if " refused " in what} >= {"TW050", "TW052", "TW053", "TW054"}
