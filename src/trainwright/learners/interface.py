@@ -51,6 +51,7 @@ class Fitted:
     ship: Callable[[], tuple[Step, ...]]  # steps to apply one after another to the same features, giving the same outputs
     iterations: int | None = None  # where early stopping ended, for learners that have iterations
     notes: Mapping[str, Any] = field(default_factory=dict)  # what the report may tell, e.g. {"trees": 120}
+    holds_rows: bool = False  # the steps hold rows of training as they were: the bundle is marked `contains_training_rows`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from trainwright.runtime.steps.bayes import Bayes
 from trainwright.runtime.steps.calibrate import Calibrate
 from trainwright.runtime.steps.categories import Codes, Onehot, Ranks
 from trainwright.runtime.steps.dates import Dates
 from trainwright.runtime.steps.models import Combine, Concat, Constant, Decide, Linear, Link, Onnx
 from trainwright.runtime.steps.numbers import Fill, Numbers, Scale
+from trainwright.runtime.steps.points import Kernel, Nearest
 from trainwright.runtime.steps.shapes import Bins, Clip, Interact
 from trainwright.runtime.steps.targets import Encode
 from trainwright.runtime.steps.text import Text
@@ -23,15 +25,19 @@ KINDS: Mapping[str, Any] = MappingProxyType(
         for kind in (
             *(Typed, Numbers, Fill, Scale, Onehot, Codes, Ranks, Dates, Concat, Linear, Onnx, Link, Constant, Combine, Calibrate, Decide),
             *(Windows, Clip, Interact, Encode, Text, Bins),
+            *(Kernel, Nearest, Bayes),
         )
     }
 )
-SINCE: Mapping[str, tuple[int, int]] = MappingProxyType(dict.fromkeys(("calibrate", "windows", "clip", "interact", "encode", "text", "bins"), (1, 1)))
+SINCE: Mapping[str, tuple[int, int]] = MappingProxyType(
+    dict.fromkeys(("calibrate", "windows", "clip", "interact", "encode", "text", "bins", "kernel", "nearest", "bayes"), (1, 1))
+)
 """The version of the format that brought a kind, where it is later than 1.0: a bundle asks for the latest one of its steps."""
 
 __all__ = [
     "KINDS",
     "SINCE",
+    "Bayes",
     "Bins",
     "Calibrate",
     "Clip",
@@ -44,8 +50,10 @@ __all__ = [
     "Encode",
     "Fill",
     "Interact",
+    "Kernel",
     "Linear",
     "Link",
+    "Nearest",
     "Numbers",
     "Onehot",
     "Onnx",

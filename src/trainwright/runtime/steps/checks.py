@@ -74,6 +74,12 @@ def whole(kind: str, field: str, value: Any, *, low: int, high: int) -> None:
         raise refuse(kind, f"{field} must be a whole number from {low} to {high}")
 
 
+def positive(kind: str, field: str, value: Any, *, high: float, zero: bool = False) -> None:
+    """A number above 0 (or 0, where allowed), up to `high`."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= high or (value == 0 and not zero):
+        raise refuse(kind, f"{field} must be a positive number up to {high:g}")
+
+
 def choice(kind: str, field: str, value: Any, options: Sequence[str]) -> None:
     if not isinstance(value, str) or value not in options:
         raise refuse(kind, f"{field} must be one of {', '.join(options)}")
