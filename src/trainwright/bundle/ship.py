@@ -63,7 +63,7 @@ def ship(
 
     `candidate` is the folder of its out-of-fold predictions, the honest reference for drift of what will be predicted, and of its outcome,
     which holds what was decided on them: how probabilities are put right, and the threshold.
-    Gives `model_digest`, `parity` (what was compared, the largest difference), `latency_us` (median of one row through the
+    Gives `model_digest`, `marks`, `parity` (what was compared, the largest difference), `latency_us` (median of one row through the
     runtime, for the leaderboard only), `left_out` (columns that are not read, and why), `bytes`. Raises BundleError (TW055) when the bundle
     does not answer as the learner did.
     """
@@ -93,12 +93,13 @@ def ship(
         steps=steps,
         features=features,
         sketches=sketch(dataset, _out_of_fold(Path(candidate) / PREDICTIONS)),
-        marks={"contains_training_rows": any(len(step.times) for step in windows)},
+        marks={"contains_training_rows": pipeline.fitted.holds_rows or any(len(step.times) for step in windows)},
         notes=_notes(windows),
     )
     compared = _compare(bundle, pipeline, dataset, rows, windows)
     return {
         "model_digest": bundle.model_digest,
+        "marks": dict(bundle.manifest["marks"]),
         "parity": compared,
         "latency_us": _latency(bundle, dataset),
         "left_out": pipeline.prepared.left_out,

@@ -30,7 +30,7 @@ def write_card(run_folder: Path) -> Path:
 
 
 def card_text(plan: Json, dataset: Json, evidence: Json, chosen: Json) -> str:
-    """The card. `chosen` is the winner's entry of the leaderboard, of which only learner, settings, baseline and score are read."""
+    """The card. `chosen` is the winner's entry of the leaderboard, of which only learner, settings, baseline, score and contains_training_rows are read."""
     records = Records(folder=Path(), plan=plan, dataset=dataset, evidence=evidence, leaderboard=[{**chosen, "chosen": True}] if chosen else [])
     parts = [
         f"# Model card: {cell(dataset.get('target') or 'model')}",
@@ -175,6 +175,7 @@ def _caveats(records: Records) -> list[str]:
         for f in sentences.ordered_findings(records)
     ]
     found = found if sentences.looks_at_rows(records) else [sentences.NO_LOOK, *found]
+    found = [sentences.HOLDS_ROWS, *found] if sentences.holds_rows(records) else found
     notes = [text(note) for note in records.evidence.get("notes", [])]
     body = bullets([*found, *notes]) if found or notes else "No finding and no note was recorded."
     return ["## Caveats and recommendations", body, *_asked("When is it to be measured again, and who decides that it is taken out of use?")]

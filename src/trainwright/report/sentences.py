@@ -203,11 +203,21 @@ def looks_at_rows(records: Records) -> bool:
     return not records.chosen or glossary.looks_at_rows(str(records.chosen.get("learner") or ""))
 
 
+HOLDS_ROWS = "Its bundle holds rows of the training data as they were: whoever gets the bundle gets them too."
+
+
+def holds_rows(records: Records) -> bool:
+    """Whether what ships is marked `contains_training_rows`."""
+    return records.chosen.get("contains_training_rows") is True
+
+
 def beware(records: Records, *, most: int = 4) -> tuple[str, ...]:
     """What the reader must know before relying on it: let-through findings, no gain, few rows, notes of the evidence, then the warnings."""
     out: list[str] = []
     if not looks_at_rows(records):
         out.append(NO_LOOK)
+    if holds_rows(records):
+        out.append(HOLDS_ROWS)
     if passed_over(records):
         out += [winner(records), *(sentence(f"passed over, {w}") for w in records.summary.get("warnings") or ())]
     for finding in ordered_findings(records):

@@ -50,6 +50,12 @@ class KernelSVM:
         reads="scaled",
         explains="opaque",
         how=f"support vectors (up to {EXACT:,} rows), or weights of {500} typical points (approximation, beyond)",
+        losses=("hinge (exact), squared hinge (approximate), for classes", "error beyond epsilon, plain (exact) or squared (approximate), for numbers"),
+        limits=(
+            f"exact up to {EXACT:,} rows, approximate beyond",
+            "an exact one keeps rows of the training data in its bundle",
+            "never far beyond the rows that it saw",
+        ),
         seconds=lambda rows, features, outputs: _seconds(rows, features, outputs),
         memory=lambda rows, features, outputs: 1e8 + 20.0 * rows * features + (0.0 if rows <= EXACT else min(10_000.0 * rows, 1.5 * 8 * CELLS)),
     )

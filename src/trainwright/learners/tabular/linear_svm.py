@@ -46,6 +46,8 @@ class LinearSVM:
         reads="scaled",
         explains="glass-box",
         how="one weight for each feature (and class)",
+        losses=("squared hinge or hinge, for classes", "squared or plain error beyond epsilon, for numbers"),
+        limits=("straight borders only: what bends or depends on two columns at once needs a column of its own",),
         seconds=lambda rows, features, outputs: 0.02 + (outputs if outputs > 2 else 1) * 1e-9 * rows * features * (50 + min(rows, features)),
         memory=lambda rows, features, outputs: 28.0 * rows * features + 80.0 * rows * max(1, outputs) + 32.0 * min(features, 2500) ** 2,
         effort=lambda settings: 8.0 if settings.loss == "hinge" else 1.0,

@@ -37,6 +37,8 @@ class NaiveBayes:
         reads="coded",
         explains="glass-box",
         how="for each class, a mean and a variance for each number, a share for each word",
+        losses=("likelihood of each feature by itself, then log loss of the calibration",),
+        limits=("features are taken to be independent within a class, numbers to be normal",),
         seconds=lambda rows, features, outputs: 0.01 + 6e-8 * rows * features * max(2, outputs),
         memory=lambda rows, features, outputs: 8.0 * rows * features + 64.0 * rows * max(2, outputs) + 1e8,
         effort=lambda settings: 1.0 if settings.calibrated else 0.2,

@@ -36,6 +36,8 @@ class Nearest:
         reads="scaled",
         explains="explainable",
         how="the training rows that an answer rests on",
+        losses=("none: it keeps rows and compares",),
+        limits=("keeps rows of the training data in its bundle, at most 20,000", "never beyond the targets that it saw"),
         seconds=lambda rows, features, outputs: 5e-3 + 1e-8 * rows * features,
         memory=lambda rows, features, outputs: 8.0 * rows * features + 12.0 * min(rows, 20_000) * features + 1.5e8,
     )
