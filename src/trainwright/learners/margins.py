@@ -86,7 +86,8 @@ def _newton(scores: Floats, labels: Places, weight: Floats, free: np.ndarray[Any
     """Least log loss of softmax(scale · score + offset) against the smoothed targets; scales that are not free stay 0."""
     classes = scores.shape[1]
     targets = _targets(labels, weight, classes)
-    scale, offset = free * 1.0, np.zeros(classes)
+    scale: Floats = free.astype(np.float64)
+    offset: Floats = np.zeros(classes)
     moved = np.concatenate([free, np.ones(classes, bool)])
     loss, shares = _loss(scores, targets, weight, scale, offset)
     for _ in range(STEPS):

@@ -142,7 +142,7 @@ def _by_conjugate_gradients(problem: Problem, now: Floats, gradient: Floats) -> 
 
 
 def _length(problem: Problem, weights: Floats, direction: Floats, at: Floats, along: Floats) -> float:
-    """How far to go: where the slope along the direction is zero. The slope is piecewise straight and rises, so Newton's method in a bracket ends there."""
+    """How far to go: where the slope along the direction is zero. It is piecewise straight and rises, so Newton's method in a bracket ends there."""
     ridge_slope, ridge_curve = float(problem.ridge @ (weights * direction)), float(problem.ridge @ direction**2)
     weighted = 2.0 * problem.weight * along
 

@@ -30,7 +30,7 @@ def write_card(run_folder: Path) -> Path:
 
 
 def card_text(plan: Json, dataset: Json, evidence: Json, chosen: Json) -> str:
-    """The card. `chosen` is the winner's entry of the leaderboard, of which only learner, settings, baseline, score and contains_training_rows are read."""
+    """The card. `chosen` is the winner's entry of the leaderboard, of which only the model, its score and contains_training_rows are read."""
     records = Records(folder=Path(), plan=plan, dataset=dataset, evidence=evidence, leaderboard=[{**chosen, "chosen": True}] if chosen else [])
     parts = [
         f"# Model card: {cell(dataset.get('target') or 'model')}",

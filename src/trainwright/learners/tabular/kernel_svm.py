@@ -50,7 +50,10 @@ class KernelSVM:
         reads="scaled",
         explains="opaque",
         how=f"support vectors (up to {EXACT:,} rows), or weights of {500} typical points (approximation, beyond)",
-        losses=("hinge (exact), squared hinge (approximate), for classes", "error beyond epsilon, plain (exact) or squared (approximate), for numbers"),
+        losses=(
+            "hinge (exact), squared hinge (approximate), for classes",
+            "error beyond epsilon, plain (exact) or squared (approximate), for numbers",
+        ),
         limits=(
             f"exact up to {EXACT:,} rows, approximate beyond",
             "an exact one keeps rows of the training data in its bundle",
@@ -124,13 +127,14 @@ class KernelSVM:
         ends = np.cumsum([0, *model.n_support_])
         weights, offset = np.zeros((len(points), classes)), np.full(classes, -1.0)
         offset[present] = 0.0
-        against, pair = max(1, len(present) - 1), 0
+        against, pair = len(present) - 1, 0
+        turn = -1.0 if len(present) == 2 else 1.0  # scikit-learn turns the one line of two classes round
         for i, first in enumerate(present):
             for j in range(i + 1, len(present)):
                 line = np.zeros(len(points))  # libsvm's layout: the rows of class i against j stand in row j − 1, those of j against i in row i
                 line[ends[i] : ends[i + 1]] = dual[j - 1, ends[i] : ends[i + 1]]
                 line[ends[j] : ends[j + 1]] = dual[i, ends[j] : ends[j + 1]]
-                for label, side in ((first, 1.0), (present[j], -1.0)):
+                for label, side in ((first, turn), (present[j], -turn)):
                     weights[:, label] += side * line / against
                     offset[label] += side * model.intercept_[pair] / against
                 pair += 1

@@ -38,7 +38,7 @@ class Bayes(FromParts):
         for field in ("numbers", "codes"):
             value = getattr(self, field)
             checks.array(self.kind, field, value, dtype=np.int64, shape=(None,))
-            if len(value) and not (0 <= value.min() and value.max() < self.features):
+            if len(value) and not (value.min() >= 0 and value.max() < self.features):
                 raise checks.refuse(self.kind, f"{field} names a feature that is not there")
         classes = len(self.prior)
         checks.array(self.kind, "means", self.means, dtype=np.float64, shape=(classes, len(self.numbers)))
@@ -46,7 +46,7 @@ class Bayes(FromParts):
         checks.array(self.kind, "sizes", self.sizes, dtype=np.int64, shape=(len(self.codes),))
         if not classes or not (self.variances > 1e-200).all():
             raise checks.refuse(self.kind, "it has no class, or a variance that is not positive")
-        if len(self.sizes) and not (0 <= self.sizes.min() and self.sizes.max() <= checks.MOST_CELLS):
+        if len(self.sizes) and not (self.sizes.min() >= 0 and self.sizes.max() <= checks.MOST_CELLS):
             raise checks.refuse(self.kind, "a size is out of range")
         checks.array(self.kind, "table", self.table, dtype=np.float64, shape=(int(self.sizes.sum()), classes))
 
