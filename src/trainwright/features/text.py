@@ -86,7 +86,7 @@ def _rows_with(column: Coded, unit: str, longest: int) -> Counter[str]:
 
 def _directions(step: Text, column: Coded, many: int, rng: np.random.Generator) -> Matrix:
     """float32 (terms, directions): the right singular vectors of the largest singular values, signed so that the largest entry is positive."""
-    from scipy import sparse  # type: ignore[import-untyped]  # it brings no types
+    from scipy import sparse
     from sklearn.utils.extmath import randomized_svd
 
     texts = np.flatnonzero(np.bincount(column.codes[column.codes >= 0], minlength=len(column.vocabulary))).tolist()
