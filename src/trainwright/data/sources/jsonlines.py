@@ -14,7 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final
 
 import numpy as np
@@ -133,10 +133,11 @@ def open_json(raw: bytes, path: str) -> Opened:
     try:
         while batch := list(_numbered(records, islice(stream, BATCH))):
             lines += [line for line, _ in batch]
-            names = dict.fromkeys(name for _, record in batch for name in record)
-            for _, record in batch:
-                present.update(record.keys())
-            gathering.add({name: [record.get(name) for _, record in batch] for name in names}, len(batch))
+            found = [record for _, record in batch]
+            names = dict.fromkeys(chain.from_iterable(found))
+            whole = all(len(record) == len(names) for record in found)  # of almost all files: then nothing is to be counted
+            present.update(dict.fromkeys(names, len(found)) if whole else Counter(chain.from_iterable(found)))
+            gathering.add({name: [record.get(name) for record in found] for name in names}, len(found))
     except NotWritable as error:
         raise SourceError(
             "TW035", "a text holds half of a surrogate pair", where=f"{path}:{lines[error.row]}", why="it stands for no character",
