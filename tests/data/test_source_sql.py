@@ -224,6 +224,13 @@ def test_rows_without_a_key_stand_by_their_content(shop, rows, seed):
     assert number == [value for value in sorted(number) if value >= 0] + [value for value in number if value < 0]
 
 
+def test_postgres_keys_and_gaps(shop):
+    shop.fill("worded", "name text PRIMARY KEY, n int", [(word, at) for at, word in enumerate(["b", "a", "C", "B"])])
+    assert read_table(place_of(shop.open_url, table="worded")).columns["n"].tolist() == [3, 2, 1, 0]  # by bytes: B C a b
+    shop.fill("single", "x int", [(1,), (None,), (5,), (None,), (3,)])
+    np.testing.assert_array_equal(read_table(place_of(shop.open_url, table="single")).columns["x"], [1, 3, 5, np.nan, np.nan])
+
+
 def test_postgres_names_that_need_quotes(shop):
     shop.run('CREATE SCHEMA IF NOT EXISTS "My Shop"', 'GRANT USAGE ON SCHEMA "My Shop" TO keeper', database="shop")
     shop.fill('"My Shop"."odd ""name"', '"a column" int, "B" text', [(at, f"w{at % 2}") for at in range(4)])
