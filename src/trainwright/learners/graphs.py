@@ -246,3 +246,49 @@ class _Grown:
         below = self.add(LT, feature, -ZERO, other, small, False)
         self.mode[node], self.threshold[node] = LEQ if default else GT, threshold
         self.yes[node], self.no[node], self.gap[node] = side, below, True
+
+
+def hist_nodes(predictors: Iterable[Any], outputs: int, *, columns: Sequence[int], categories: Sequence[NDArray[np.float64]]) -> Iterator[Nodes]:
+    """The trees of scikit-learn's histogram boosting (the `TreePredictor`s of an estimator, output by output in turn).
+
+    Takes   `columns`: for each column of the library's own matrix (categories come first there) the feature that it is; `categories`: of those first
+            columns, the values that stand for its codes 0, 1, ….
+    Decides as the library does for every float32 x; a category that it did not see goes where missing values go.
+    """
+    for number, predictor in enumerate(predictors):
+        yield _hist_tree(predictor, number % outputs, columns, categories)
+
+
+def _hist_tree(predictor: Any, output: int, columns: Sequence[int], categories: Sequence[NDArray[np.float64]]) -> Nodes:
+    nodes = predictor.nodes
+    leaf = nodes["is_leaf"].astype(bool)
+    by_set = nodes["is_categorical"].astype(bool) & ~leaf
+    inner = ~leaf
+    grown = _Grown(
+        mode=np.where(leaf, LEAF, np.where(by_set, EQ, LEQ)).tolist(),
+        feature=np.where(inner, np.asarray(columns, np.int64)[nodes["feature_idx"]], 0).tolist(),
+        threshold=np.where(inner & ~by_set, floor32(nodes["num_threshold"].astype(np.float64)), np.float32(0)).tolist(),
+        yes=np.where(inner, nodes["left"], 0).tolist(),
+        no=np.where(inner, nodes["right"], 0).tolist(),
+        gap=(nodes["missing_go_to_left"].astype(bool) & inner).tolist(),
+    )
+    for node in np.flatnonzero(by_set).tolist():
+        known = categories[int(nodes["feature_idx"][node])]
+        words = predictor.raw_left_cat_bitsets[int(nodes["bitset_idx"][node])].astype("<u4")
+        left = np.unpackbits(words.view(np.uint8), bitorder="little")[: len(known)].astype(bool)
+        if grown.gap[node]:  # whatever is unknown goes left: ask for those that go right
+            grown.yes[node], grown.no[node] = grown.no[node], grown.yes[node]
+            left = ~left
+        grown.member(node, [int(value) for value in known[left]])
+    leaves = np.flatnonzero(leaf)
+    return Nodes(
+        mode=np.array(grown.mode, np.int8),
+        feature=np.array(grown.feature, np.int64),
+        threshold=np.array(grown.threshold, np.float32),
+        yes=np.array(grown.yes, np.int64),
+        no=np.array(grown.no, np.int64),
+        gap=np.array(grown.gap, bool),
+        leaf=leaves,
+        output=np.full(len(leaves), output, np.int64),
+        weight=nodes["value"][leaves].astype(np.float64),
+    )

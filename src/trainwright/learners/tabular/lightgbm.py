@@ -19,7 +19,7 @@ import numpy as np
 from trainwright.learners import settings as check
 from trainwright.learners.graphs import lightgbm_nodes, tree_graph
 from trainwright.learners.interface import Budget, Card, Fitted, LogUniform, Space, Training, Uniform
-from trainwright.learners.rows import Labelled, average, constantly, labelled
+from trainwright.learners.rows import Labelled, average, centre, constantly, labelled
 from trainwright.runtime.columns import Floats, Matrix
 from trainwright.runtime.step import Step
 from trainwright.runtime.steps import Linear, Link, Onnx
@@ -92,7 +92,7 @@ class LightGBM:
         import lightgbm
 
         rows = labelled(training)
-        mean, unit = _centre(rows)
+        mean, unit = centre(rows)
         if rows.constant or unit == 0:
             return constantly(average(rows))
         codes = [number for number, feature in enumerate(training.features) if feature.kind == "code"]
@@ -124,14 +124,6 @@ class LightGBM:
             "num_threads": budget.threads,
             "verbosity": -1,
         }
-
-
-def _centre(rows: Labelled) -> tuple[float, float]:
-    """Mean and standard deviation of a number to predict. LightGBM and ONNX hold it in float32, which keeps seven digits of what differs only so."""
-    if rows.classes:
-        return 0.0, 1.0
-    mean = float(np.average(rows.target, weights=rows.weight))
-    return mean, float(np.sqrt(np.average((rows.target - mean) ** 2, weights=rows.weight)))
 
 
 def _predictor(booster: Any, kept: int, classes: int, mean: float, unit: float) -> Callable[[Any], Floats]:

@@ -1,0 +1,185 @@
+"""Gradient boosting on histograms, by scikit-learn: many small trees, each fitted to what the ones before got wrong.
+
+Takes    X (rows, features) float32, NaN where missing; features of kind "code" are split by sets of categories; y; weights; watch rows.
+Gives    probabilities (rows, classes), or one number (rows, 1). Loss: log loss, or squared error.
+Stops    on watch rows, when their loss has not fallen for `patience` trees; the best number of trees is kept. `budget.iterations` replaces that.
+Cost     iterations·rows·features time (bins are counted), rows·features bytes.
+Source   Friedman (2001), Annals of Statistics 29(5); Ke et al. (2017), NeurIPS 30, whose histograms scikit-learn follows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainwright.learners import settings as check
+from trainwright.learners.graphs import hist_nodes, tree_graph
+from trainwright.learners.interface import Budget, Card, Fitted, LogUniform, Space, Training, Uniform
+from trainwright.learners.rows import Labelled, average, centre, constantly, labelled, spread
+from trainwright.runtime.columns import Floats, Matrix
+from trainwright.runtime.step import Step
+from trainwright.runtime.steps import Linear, Link, Onnx
+
+MOST_CATEGORIES = 254  # of one feature, which scikit-learn splits by sets; more are split as numbers: codes go from frequent to rare
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistBoosting:
+    iterations: int = 500  # trees (for each class), at most
+    patience: int = 30  # trees without a better loss on the watch rows
+    learning_rate: float = 0.1
+    max_leaf_nodes: int = 31
+    max_depth: int = 0  # 0: no limit
+    min_samples_leaf: int = 20
+    l2: float = 0.0
+    max_features: float = 1.0  # share of the features that a split may choose from
+    max_bins: int = 255
+
+    card: ClassVar[Card] = Card(
+        title="gradient boosting on histograms (scikit-learn)",
+        tasks=("binary", "multiclass", "regression"),
+        reads="coded",
+        explains="opaque",
+        how="importances and Shapley values of the features",
+        losses=("log loss, for classes", "squared error, for numbers"),
+        limits=(
+            "a seventh of the rows is watched to stop early, when the iterations are not given",
+            "a column of more than 254 categories is split as a number, frequent ones first",
+            "never far beyond the targets that it saw",
+        ),
+        stops_early=True,
+        seconds=lambda rows, features, outputs: 0.3 + 250 * max(1, outputs if outputs > 2 else 1) * (2e-3 + 5e-9 * rows * features),
+        effort=lambda settings: min(settings.iterations, 25 / settings.learning_rate) / 250 * (settings.max_leaf_nodes / 31) ** 0.5,
+        memory=lambda rows, features, outputs: 40e6 + 13.0 * rows * features + 40.0 * rows * max(1, outputs),
+    )
+    space: ClassVar[Space] = {
+        "learning_rate": LogUniform(0.01, 0.3),
+        "max_leaf_nodes": LogUniform(4, 256, whole=True),
+        "min_samples_leaf": LogUniform(2, 200, whole=True),
+        "l2": LogUniform(1e-6, 100.0),
+        "max_features": Uniform(0.3, 1.0),
+    }
+
+    def __post_init__(self) -> None:
+        check.whole(1, 1_000_000, iterations=self.iterations, patience=self.patience, min_samples_leaf=self.min_samples_leaf)
+        check.number(1e-6, 10.0, learning_rate=self.learning_rate)
+        check.whole(2, 131_072, max_leaf_nodes=self.max_leaf_nodes)
+        check.whole(0, 1000, max_depth=self.max_depth)
+        check.number(0.0, 1e12, l2=self.l2)
+        check.number(1e-3, 1.0, max_features=self.max_features)
+        check.whole(2, 255, max_bins=self.max_bins)
+
+    def fit(self, training: Training, budget: Budget, rng: np.random.Generator) -> Fitted:
+        from threadpoolctl import threadpool_limits
+
+        rows = labelled(training)
+        mean, unit = centre(rows)
+        if rows.constant or unit == 0:
+            return constantly(average(rows))
+        watch = training.watch if budget.iterations is None else None
+        sets = _sets(training, rows.matrix, min(MOST_CATEGORIES, self.max_bins))
+        model = self._model(rows, sets, budget.iterations, int(rng.integers(2**31)), watched=watch is not None)
+        target = rows.labels if rows.classes else (rows.target - mean) / unit
+        with threadpool_limits(budget.threads, "openmp"):  # it takes every core otherwise, and its threads spin
+            model.fit(rows.matrix, target, sample_weight=rows.weight, **_watched(watch, rows, mean, unit))
+        kept = len(model._predictors)
+        if watch is not None:  # scikit-learn keeps the trees after the best one as well
+            kept = max(1, int(np.argmax(model.validation_score_)))
+            del model._predictors[kept:]
+        trees = sum(len(each) for each in model._predictors)
+        return Fitted(
+            _Predict(model, rows, mean, unit, budget.threads), _Ship(model, sets, rows, mean, unit), iterations=kept, notes={"trees": trees}
+        )
+
+    def _model(self, rows: Labelled, sets: NDArray[np.bool_], iterations: int | None, seed: int, *, watched: bool) -> Any:
+        from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+        kind = HistGradientBoostingClassifier if rows.classes else HistGradientBoostingRegressor
+        return kind(
+            learning_rate=self.learning_rate,
+            max_iter=iterations or self.iterations,
+            max_leaf_nodes=self.max_leaf_nodes,
+            max_depth=self.max_depth or None,
+            min_samples_leaf=self.min_samples_leaf,
+            l2_regularization=self.l2,
+            max_features=self.max_features,
+            max_bins=self.max_bins,
+            categorical_features=sets if sets.any() else None,
+            early_stopping=watched,
+            n_iter_no_change=self.patience,
+            tol=0.0,
+            random_state=seed,
+        )
+
+
+def _sets(training: Training, matrix: Matrix, most: int) -> NDArray[np.bool_]:
+    """(features,) which are split by sets of categories."""
+    codes = np.array([feature.kind == "code" for feature in training.features], np.bool_)
+    for index in np.flatnonzero(codes).tolist():
+        codes[index] = len(np.unique(matrix[:, index])) <= most  # all NaN count as one
+    return codes
+
+
+def _watched(watch: Training | None, rows: Labelled, mean: float, unit: float) -> dict[str, Any]:
+    """What `fit` is given to stop by: rows whose class occurs among those to learn from."""
+    if watch is None:
+        return {}
+    seen = labelled(watch)
+    place = np.searchsorted(rows.present, seen.target) if rows.classes else np.zeros(0, np.int64)
+    known = rows.present[np.minimum(place, len(rows.present) - 1)] == seen.target if rows.classes else np.ones(len(seen.target), np.bool_)
+    target = place if rows.classes else (seen.target - mean) / unit
+    return {"X_val": seen.matrix[known], "y_val": target[known], "sample_weight_val": None if seen.weight is None else seen.weight[known]}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Predict:
+    model: Any
+    rows: Labelled
+    mean: float
+    unit: float
+    threads: int
+
+    def __call__(self, matrix: Matrix) -> Floats:
+        from threadpoolctl import threadpool_limits
+
+        if not len(matrix):
+            return np.empty((0, self.rows.classes or 1))
+        with threadpool_limits(self.threads, "openmp"):
+            if not self.rows.classes:
+                return np.asarray(self.model.predict(matrix))[:, None] * self.unit + self.mean
+            out = np.zeros((len(matrix), self.rows.classes))
+            out[:, self.rows.present] = self.model.predict_proba(matrix)
+            return out
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ship:
+    """Makes the steps: the trees' scores, the average that they start from, then what turns them into probabilities or into the target's unit."""
+
+    model: Any
+    sets: NDArray[np.bool_]
+    rows: Labelled
+    mean: float
+    unit: float
+
+    def __call__(self) -> tuple[Step, ...]:
+        features, seen = len(self.sets), len(self.rows.present)
+        outputs = seen if self.rows.classes and seen > 2 else 1
+        columns, categories = list(range(features)), []
+        if self.sets.any():  # the library's own matrix has the categories first, as codes of its own
+            columns = [*np.flatnonzero(self.sets).tolist(), *np.flatnonzero(~self.sets).tolist()]
+            found = self.model._preprocessor.named_transformers_["encoder"].categories_
+            categories = [np.asarray(values, np.float64)[~np.isnan(np.asarray(values, np.float64))] for values in found]
+        trees = hist_nodes((tree for each in self.model._predictors for tree in each), outputs, columns=columns, categories=categories)
+        scores = Onnx(graph=tree_graph(trees, features=features, outputs=outputs), features=features, outputs=outputs)
+        start = np.asarray(self.model._baseline_prediction, np.float64).reshape(outputs)
+        if not self.rows.classes:
+            return scores, Linear(weights=np.array([[self.unit]]), offset=start * self.unit + self.mean)
+        added = Linear(weights=np.eye(outputs), offset=start)
+        return scores, added, Link(name="logistic" if outputs == 1 else "softmax"), *spread(self.rows.present, self.rows.classes)
+
+
+LEARNER = HistBoosting
