@@ -35,6 +35,8 @@ SCHEMAS = [
     ColumnSchema(name="c", kind="number", decimal=",", thousands=" "), ColumnSchema(name="c", kind="number", thousands="'"),
     ColumnSchema(name="c", kind="category", missing=("?", "3")), ColumnSchema(name="c", kind="text", missing=("NA",)),
     ColumnSchema(name="c", kind="identifier"),
+    ColumnSchema(name="c", kind="number", missing=("?",), low=-1.5, high=1000), ColumnSchema(name="c", kind="number", decimal=",", high=0.0),
+    ColumnSchema(name="c", kind="category", missing=("na",), spelling=("casefold", "punctuation"), aliases=(("ja", "yes"), ("1 5", "?"))),
     ColumnSchema(name="c", kind="yesno", yes=("ja", "1"), no=("nein", "0", "ss"), missing=("?",)),
     ColumnSchema(name="c", kind="datetime", formats=("iso",)),
     ColumnSchema(name="c", kind="datetime", formats=("%d/%m/%Y", "%m/%d/%Y", "%d/%m/%y", "iso", "seconds")),

@@ -10,7 +10,11 @@ import polars as pl
 import pytest
 
 import trainwright
+from trainwright import flow
+from trainwright.errors import Interrupted
+from trainwright.plan.read import make_plan
 from trainwright.run import Run
+from trainwright.stages import Progress
 
 pytestmark = pytest.mark.slow
 
@@ -90,6 +94,28 @@ def test_the_metric_is_what_it_would_be_on_the_population(run: Run) -> None:
     said = trainwright.load(run.folder / "bundle").predict_proba(rows.drop("y"))[:, 1]
     truth = roc_auc_score((rows["y"] == "yes").to_numpy(), said, sample_weight=weight)
     assert json.loads((run.folder / "evidence.json").read_text())["metrics"]["roc_auc"]["value"] == pytest.approx(truth, abs=1e-9)
+
+
+class Stops(Progress):
+    """Ends the run, as Ctrl-C does, when the first candidate has ended."""
+
+    def candidate_ended(self, outcome, best, *, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+
+def test_a_stopped_run_goes_on_with_its_ledger(tmp_path: Path, run: Run) -> None:
+    frame().write_csv(tmp_path / "table.csv")
+    (tmp_path / "shares.csv").write_text("sex,share\nf,0.5\nm,0.5\n")
+    asked = {"source": str(tmp_path / "table.csv"), "population": str(tmp_path / "shares.csv"), "out": str(tmp_path / "runs")}
+    plan = make_plan({"target": "y", "clean": CLEAN, "learners": ["tree", "logistic"], "candidates": 2, **asked})
+    with pytest.raises(Interrupted):
+        flow.train(plan, progress=Stops())
+    (folder,) = (tmp_path / "runs").glob("table-*")
+    (tmp_path / "table.csv").unlink()  # the rows were read before, and are not read again
+    again = flow.resume(folder)
+    assert again.summary["model_digest"] == run.summary["model_digest"]
+    assert again.plan.population == ({"sex": "f", "share": 0.5}, {"sex": "m", "share": 0.5})  # the resolved plan needs no file of shares
+    assert [fix.do for fix in again.plan.clean] == [entry["do"] for entry in CLEAN]
 
 
 def test_it_is_reproduced_to_the_digest(run: Run) -> None:

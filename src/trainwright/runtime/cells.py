@@ -119,8 +119,10 @@ def within(number: float, schema: ColumnSchema) -> float:
 
 
 def all_within(numbers: NDArray[np.float64], schema: ColumnSchema) -> NDArray[np.float64]:
-    """`within` for a whole column; NaN stays."""
-    return numbers if schema.low is None and schema.high is None else np.clip(numbers, schema.low, schema.high)
+    """`within` for a whole column, to the sign of a zero (which `np.clip` leaves open); NaN stays."""
+    if schema.low is not None:
+        numbers = np.where(numbers < schema.low, schema.low, numbers)
+    return numbers if schema.high is None else np.where(numbers > schema.high, schema.high, numbers)
 
 
 def missing(value: Any) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 
+from trainwright.data.cleaning import written_out
 from trainwright.data.dataset import Dataset
 from trainwright.errors import RequestError, nearest
 from trainwright.learners import learner_class, make, names
-from trainwright.plan.model import LearnerChoice, Plan
+from trainwright.plan.model import LearnerChoice, Plan, Weigh
 from trainwright.plan.transforms import Windows, derived
 from trainwright.runtime.schema import ColumnSchema
 from trainwright.select.balance import WAYS, shares, ways_of
@@ -37,7 +38,10 @@ def resolve(asked: Plan, dataset: Dataset) -> Plan:
     recipes = list(dict.fromkeys(learner_class(choice.name).card.reads for choice in chosen))
     transforms = resolve_transforms(asked, dataset, [reads for reads in recipes if reads in READ_FEATURES])
     made = {name for entry in transforms if isinstance(entry, Windows) for name in derived(entry)}
+    ledger = [fix.model_copy(update={"population": written_out(fix.population)}) if isinstance(fix, Weigh) else fix for fix in asked.clean]
     decided = {
+        "clean": tuple(fix.model_dump(exclude_unset=True) for fix in ledger),
+        "population": written_out(asked.population),  # a file of shares may change; the plan that ran does not
         "task": task.name,
         "metric": _metric(asked.metric, task),
         "positive": dataset.classes[1] if len(dataset.classes) == 2 else None,

@@ -10,7 +10,7 @@ Sealed   rows keep their target and stay, whatever is entered: only a duplicate 
 
 from trainwright.data.cleaning.columns import clean_columns
 from trainwright.data.cleaning.done import Done, told
-from trainwright.data.cleaning.population import coverage, margins_of
+from trainwright.data.cleaning.population import coverage, margins_of, written_out
 from trainwright.data.cleaning.rows import bound
 from trainwright.data.cleaning.weights import population_of
 
@@ -22,4 +22,5 @@ __all__ = [
     "margins_of",
     "population_of",
     "told",
+    "written_out",
 ]

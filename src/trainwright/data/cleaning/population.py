@@ -74,6 +74,13 @@ def margins_of(population: Any, table: Table) -> tuple[Margin, ...]:
     return tuple(_margin(columns, cells, table, where) for columns, cells in by_columns.items())
 
 
+def written_out(population: Any) -> Any:
+    """The same population without a file: its lines as cells, so that a plan which carries it means the same tomorrow."""
+    if not isinstance(population, str):
+        return population
+    return tuple({**cell, SHARE: share} for cell, share in _lines(Path(population), population))
+
+
 def _cells(population: Any, where: str) -> list[tuple[dict[str, str], float]]:
     """(level by column, share) for each line."""
     if isinstance(population, str):
