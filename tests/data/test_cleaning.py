@@ -149,6 +149,15 @@ def test_words_merged_one_after_the_other_end_at_the_last():
         assert cleaned.columns["c"].words() == ["c", "c", "c", "d"]
 
 
+def test_a_word_that_is_merged_into_a_mark_for_missing_is_missing():
+    made = table({"c": coded(["a", "unknown", "N.A.", None])}, c={"missing": ("n a", "?")})
+    merge = {"do": "merge", "column": "c", "rule": ["casefold", "punctuation"], "words": {"Unknown": "n a"}}
+    cleaned, done = clean_columns(made, plan(merge).clean)
+    assert cleaned.columns["c"].words() == ["a", None, None, None]
+    assert (cleaned.described[0].missing, done[0].cells) == (3, 2)
+    assert "2 cells became missing" in done[0].said
+
+
 @pytest.mark.parametrize(
     ("clean", "code", "says"),
     [
@@ -284,6 +293,15 @@ def test_taking_out_a_whole_class_is_refused():
     with pytest.raises(SourceError) as caught:
         ready({"do": "drop rows", "rows": yes, "of": of(data)}, data=data)
     assert caught.value.code in ("TW018", "TW019")
+
+
+def test_a_fold_that_would_train_on_one_class_is_refused():
+    data = frame(1500)
+    before = ready(data=data)
+    tested = set(before.splits.folds[0].test.tolist())
+    yes = [row for row in before.splits.open.tolist() if before.target[row] == 1 and row not in tested]
+    with pytest.raises(SourceError, match="TW019"):
+        ready({"do": "drop rows", "rows": yes, "of": of(data)}, data=data)
 
 
 def test_an_entry_that_changes_nothing_is_said_and_not_noted():

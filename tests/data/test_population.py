@@ -13,6 +13,7 @@ from made_tables import coded, table
 from statsmodels.stats.proportion import proportion_confint
 
 from trainwright.data.cleaning.population import Margin, coverage, effective, margins_of
+from trainwright.data.cleaning.proposals import proposals
 from trainwright.data.cleaning.weights import calibrated
 from trainwright.data.read import inspect, look_at
 from trainwright.errors import RequestError
@@ -207,6 +208,16 @@ def test_intervals_are_wilson_over_all_cells():
     assert [entry["gap"] for entry in told["margins"][0]["cells"]] == ["", "many", "few"]
 
 
+def test_weighted_rows_count_like_fewer():
+    """Half of the rows count three times: 1,000 rows carry as much as 800."""
+    cell = np.array([0, 1] * 500)
+    weight = np.repeat([1.0, 3.0], 500)
+    told = coverage([margin(cell, [0.5, 0.5])], np.arange(1000), weight)
+    assert told["effective"] == pytest.approx(800)
+    entry = told["margins"][0]["cells"][0]
+    np.testing.assert_allclose([entry["low"], entry["high"]], proportion_confint(400, 800, alpha=0.05 / 2, method="wilson"), rtol=1e-5)
+
+
 def test_chance_is_seldom_told_as_a_gap():
     rng = np.random.default_rng(8)
     shares = np.array([0.1, 0.2, 0.3, 0.4])
@@ -243,6 +254,8 @@ def test_gaps_absence_and_rows_outside_are_three_findings():
     assert "30.0 %" in found["TW196"].what
     assert found["TW196"].proposes == ()
     assert found["TW197"].figures["outside"] == pytest.approx(0.05 * 1200, rel=0.3)
+    assert len([f for f in look_at(asked, surveyed()).findings if f.code == "TW195"]) == 2  # both margins are off …
+    assert len(proposals(look_at(asked, surveyed()))) == 1  # … and one entry mends both
     assert not {"TW195", "TW196", "TW197"} & {f.code for f in look_at(make_plan({"target": "y"}), surveyed()).findings}
     without = {f.code for f in inspect(make_plan({"population": STATED}), surveyed()).findings}  # no target is needed for it
     assert {"TW195", "TW196", "TW197"} <= without
