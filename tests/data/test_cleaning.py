@@ -378,7 +378,7 @@ def test_rows_add_up_whatever_the_ledger(entries, weighed, split, gaps):
 def test_what_is_accepted_can_be_undone():
     data = pl.concat([frame(), frame()[:30]])
     asked = plan(population={"kind": {"a": 0.9, "b": 0.1}})
-    offered = proposals(look_at(asked, data))
+    offered = proposals(look_at(asked, data), asked)
     assert [(p.number, p.code) for p in offered] == [(1, "TW120"), (2, "TW195")]
     both, dataset = settle(asked, data, accept=["all"])
     assert [fix.do for fix in both.clean] == ["drop duplicates", "weight"]

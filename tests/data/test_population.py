@@ -255,7 +255,7 @@ def test_gaps_absence_and_rows_outside_are_three_findings():
     assert found["TW196"].proposes == ()
     assert found["TW197"].figures["outside"] == pytest.approx(0.05 * 1200, rel=0.3)
     assert len([f for f in look_at(asked, surveyed()).findings if f.code == "TW195"]) == 2  # both margins are off …
-    assert len(proposals(look_at(asked, surveyed()))) == 1  # … and one entry mends both
+    assert len(proposals(look_at(asked, surveyed()), asked)) == 1  # … and one entry mends both
     assert not {"TW195", "TW196", "TW197"} & {f.code for f in look_at(make_plan({"target": "y"}), surveyed()).findings}
     without = {f.code for f in inspect(make_plan({"population": STATED}), surveyed()).findings}  # no target is needed for it
     assert {"TW195", "TW196", "TW197"} <= without

@@ -85,7 +85,7 @@ def settle(asked: Plan, rows: object | None, *, accept: Sequence[str] = (), undo
     plan = undone(asked, undo) if undo else asked
     dataset = inspect(plan, rows)
     if accept:
-        plan = accepted(plan, proposals(dataset), accept)
+        plan = accepted(plan, proposals(dataset, plan), accept)
         dataset = inspect(plan, rows)
     return plan, dataset
 

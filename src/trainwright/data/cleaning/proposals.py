@@ -18,6 +18,7 @@ from trainwright.data.dataset import Dataset
 from trainwright.errors import RequestError
 from trainwright.plan.model import ByRows, Cap, DropDuplicates, DropRows, Fix, Fixing, Merge, Plan, Relabel
 from trainwright.plan.read import make_plan
+from trainwright.plan.transforms import Windows, derived
 
 ALL = "all"
 FIX: TypeAdapter[Fixing] = TypeAdapter(Fix)
@@ -36,13 +37,17 @@ class Proposal:
         return {"number": self.number, "code": self.code, "fix": self.fix.model_dump(mode="json", exclude_unset=True), "said": self.said}
 
 
-def proposals(dataset: Dataset) -> tuple[Proposal, ...]:
-    """Every entry that the findings of a dataset propose; what two of them propose alike stands once."""
+def proposals(dataset: Dataset, plan: Plan) -> tuple[Proposal, ...]:
+    """Every entry that the findings of a dataset propose; what two of them propose alike stands once.
+
+    Columns that the plan's windows make come after cleaning, so nothing is proposed for them.
+    """
+    later = {name for entry in plan.transforms if isinstance(entry, Windows) for name in derived(entry)}
     made: list[Proposal] = []
     seen: list[dict[str, Any]] = []
     for finding in dataset.findings:
         for entry in finding.proposes:
-            if entry in seen:
+            if entry in seen or entry.get("column") in later:
                 continue
             seen.append(entry)
             fix = FIX.validate_python({**entry, "because": f"{finding.code} {finding.title}"})
