@@ -61,10 +61,11 @@ def check(
     from trainwright.data.cleaning.proposals import in_words, proposals
     from trainwright.data.read import describe, settle
     from trainwright.record import files
+    from trainwright.select.limits import means_of
 
     accept, undo = _words(accept), _words(undo)
     plan, rows = asked_of(source, asked)
-    plan, dataset = settle(plan, rows, accept=accept, undo=undo)
+    plan, dataset = settle(plan, rows, means_of(plan), accept=accept, undo=undo)
     if write is None and (accept or undo) and isinstance(source, str | os.PathLike) and Path(source).suffix in PLAN_SUFFIXES:
         write = Path(source)
     if write is not None:
@@ -92,10 +93,11 @@ def _words(named: Sequence[str]) -> list[str]:
 def resolve(source: Any = None, /, **asked: Any) -> Plan:
     """The resolved plan for a table (what the verb `plan` writes): every default decided, every candidate named."""
     from trainwright.data.read import look_at
+    from trainwright.select.limits import means_of
     from trainwright.select.resolve import resolve as resolved
 
     asked_plan, rows = asked_of(source, asked)
-    return resolved(asked_plan, look_at(asked_plan, rows))
+    return resolved(asked_plan, look_at(asked_plan, rows, means_of(asked_plan)))
 
 
 def compare(*runs: str | Path | Run, metric: str | None = None) -> dict[str, Any]:

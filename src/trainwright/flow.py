@@ -18,6 +18,7 @@ from trainwright.data import store
 from trainwright.data.read import read_dataset
 from trainwright.engine.calls import write_frames
 from trainwright.engine.interface import Engine, open_engine
+from trainwright.engine.memory import for_workers
 from trainwright.errors import FindingStop, Interrupted, MachineError, RequestError, SourceError
 from trainwright.plan.model import Plan
 from trainwright.plan.read import dump_plan
@@ -25,7 +26,7 @@ from trainwright.record import files
 from trainwright.record.log import Log
 from trainwright.report.write import write_report
 from trainwright.run import Run
-from trainwright.select.limits import Timer, keep_back
+from trainwright.select.limits import Timer, keep_back, means_of
 from trainwright.select.resolve import DEFAULT_SECONDS, default_memory, workers_of
 from trainwright.select.search import Replay
 from trainwright.stages import Progress
@@ -51,7 +52,7 @@ def train(
     with _workers(asked) as engine, _run(asked, folder) as log:
         timer = stages.after_earlier_sessions(timer, log)
         progress.stage("reading", asked.source or "a frame")
-        dataset = read_dataset(asked, rows, log)  # a blocking finding stops here: nothing trains on bad data
+        dataset = read_dataset(asked, rows, log, means_of(asked, log.folder))  # a blocking finding stops here: nothing trains on bad data
         progress.dataset(dataset)
         stages.still_time(timer, dataset, log)
         plan = stages.resolve_plan(asked, dataset, log)  # nothing is left on "auto"
@@ -74,7 +75,7 @@ def train(
 @contextlib.contextmanager
 def _workers(asked: Plan) -> Iterator[Engine]:
     """Workers start to load while the data is read."""
-    engine = open_engine(asked.engine, workers_of(asked), preload=stages.PRELOAD, memory=asked.memory or default_memory())
+    engine = open_engine(asked.engine, workers_of(asked), preload=stages.PRELOAD, memory=for_workers(asked.memory or default_memory()))
     try:
         yield engine
     finally:

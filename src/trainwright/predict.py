@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import io
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from trainwright import runtime
-from trainwright.data.sources import Opened, Place, open_source, read_table
+from trainwright.data.room import Room
+from trainwright.data.sources import Opened, Place, open_source, read_table, typed_chunks
 from trainwright.errors import RequestError
 from trainwright.record import files
 from trainwright.record.log import NAME
-from trainwright.runtime.columns import Coded
+from trainwright.runtime.columns import Coded, Column
 from trainwright.runtime.schema import ColumnSchema
+from trainwright.runtime.steps import Windows
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
-def predict_file(model: str | Path, source: str | Path | Place, output: Path, *, identifier: str | None = None) -> dict[str, Any]:
+def predict_file(
+    model: str | Path, source: str | Path | Place, output: Path, *, identifier: str | None = None, room: Room | None = None
+) -> dict[str, Any]:
     """Predict every row of `source` with a run's bundle (or a bundle) and write `output` (.csv or .parquet).
 
+    `room` says from which size on the source is read in chunks.
     Gives `rows`, `columns` of the output, `notes` in words (columns that were not needed).
     Raises SourceError for a file that cannot be read, BadInput for columns that are missing or cells that are not what they
     should be, RequestError (TW009) for another ending, MachineError when the output cannot be written.
     """
-    import polars as pl
-
     if output.suffix not in (".csv", ".parquet"):
         raise RequestError("TW009", f"cannot write {output.suffix or 'a file without ending'}", where=str(output), fix="end it with .csv or .parquet")
     folder = Path(model)
@@ -32,21 +39,78 @@ def predict_file(model: str | Path, source: str | Path | Place, output: Path, *,
     made = ["prediction", *(f"probability_{name}" for name in bundle.classes)]
     if identifier in made:
         raise RequestError("TW009", f"the output has a column {identifier!r} of its own", where="--id", fix="rename the column of the source")
-    opened = open_source(source)  # once: a database may change between two readings
+    if any(isinstance(step, Windows) for _, step, _ in bundle.steps):
+        room = Room(streamed=1 << 60)  # it looks back at earlier rows, so all rows are read at once
+    opened = open_source(source, room)  # once: a database may change between two readings
+    if opened.scanned.chunks is not None:
+        return _in_chunks(bundle, opened, output, identifier)
     table = read_table(opened, like=bundle.features)
     names = None if identifier is None else _words(opened, identifier)
-    outputs = bundle.outputs_of({feature.name: table.columns[feature.name] for feature in bundle.features})
-    frame: dict[str, Any] = {} if identifier is None else {identifier: names}
-    frame["prediction"] = bundle.answers(outputs)
-    frame |= {f"probability_{name}": outputs[:, index] for index, name in enumerate(bundle.classes)}
-    written = pl.DataFrame(
-        {name: values.tolist() if isinstance(values, np.ndarray) and values.dtype == object else values for name, values in frame.items()}
-    )
+    columns = {feature.name: table.columns[feature.name] for feature in bundle.features}
+    written = _answered(bundle, columns, identifier, names)
     _write(written, output)
+    return _told(bundle, table.rows, table.source.columns, written.columns, output, identifier, table.source.notes)
+
+
+def _answered(bundle: runtime.Bundle, columns: Mapping[str, Column], identifier: str | None, names: list[str | None] | None) -> pl.DataFrame:
+    """The output for some rows: the identifier where one is asked for, the answer, the probabilities."""
+    import polars as pl
+
+    outputs = bundle.outputs_of(columns)
+    answers = bundle.answers(outputs)
+    made = [] if identifier is None else [pl.Series(identifier, names, dtype=pl.String)]
+    made.append(pl.Series("prediction", answers.tolist() if answers.dtype == object else answers))
+    made += [pl.Series(f"probability_{name}", outputs[:, index]) for index, name in enumerate(bundle.classes)]
+    return pl.DataFrame(made)
+
+
+def _told(
+    bundle: runtime.Bundle, rows: int, columns: int, made: Sequence[str], output: Path, identifier: str | None, said: Sequence[str]
+) -> dict[str, Any]:
     needed = {feature.name for feature in bundle.features} | ({identifier} if identifier is not None else set())
-    spare = table.source.columns - len(needed)
+    spare = columns - len(needed)
     notes = [f"{spare} columns of the source were not needed"] if spare else []
-    return {"rows": table.rows, "columns": list(frame), "output": str(output), "notes": [*table.source.notes, *notes]}
+    return {"rows": rows, "columns": list(made), "output": str(output), "notes": [*said, *notes]}
+
+
+def _in_chunks(bundle: runtime.Bundle, opened: Opened, output: Path, identifier: str | None) -> dict[str, Any]:
+    """Predict a source that is too large to be held, chunk by chunk; the output appears when it is whole."""
+    count, made = 0, list[str]()
+
+    def parts() -> Iterator[pl.DataFrame]:
+        nonlocal count, made
+        for columns, names in typed_chunks(opened, bundle.features, identifier):
+            frame = _answered(bundle, columns, identifier, names)
+            count, made = count + frame.height, frame.columns
+            yield frame
+
+    if output.suffix == ".csv":
+        files.write_parts(output, _as_csv(parts()))
+    else:
+        _sink(parts(), output)
+    return _told(bundle, count, len(opened.scanned.dtypes), made, output, identifier, opened.notes)
+
+
+def _as_csv(frames: Iterator[pl.DataFrame]) -> Iterator[bytes]:
+    for at, frame in enumerate(frames):
+        buffer = io.BytesIO()
+        frame.write_csv(buffer, include_header=at == 0)
+        yield buffer.getvalue()
+
+
+def _sink(frames: Iterator[pl.DataFrame], output: Path) -> None:
+    """One Parquet file of many frames: each is kept in a file of its own, of which the whole is then made."""
+    import polars as pl
+
+    files.make_folder(output.parent)
+    with files.machine_errors(output, doing="write a file"), tempfile.TemporaryDirectory(dir=output.parent, prefix=".predict-") as folder:
+        paths = []
+        for at, frame in enumerate(frames):
+            paths.append(Path(folder) / f"{at:09d}.parquet")
+            frame.write_parquet(paths[-1])
+        beside = Path(folder) / "whole.parquet"
+        pl.scan_parquet(paths, glob=False).sink_parquet(beside, maintain_order=True)
+        files.place(beside, output)
 
 
 def _words(source: Opened, name: str) -> list[str | None]:
@@ -57,8 +121,6 @@ def _words(source: Opened, name: str) -> list[str | None]:
 
 
 def _write(frame: Any, output: Path) -> None:
-    import io
-
     buffer = io.BytesIO()
     if output.suffix == ".csv":
         frame.write_csv(buffer)

@@ -19,6 +19,8 @@ from trainwright.plan.read import dump_plan
 from trainwright.record import files
 from trainwright.record.log import Event, Log
 from trainwright.run import Run
+from trainwright.select.cost import EVENT
+from trainwright.select.limits import means_of
 from trainwright.select.search import Replay
 
 LOCKED = (
@@ -92,6 +94,7 @@ def what_happened(run: Run) -> dict[str, Any]:
         "statuses": statuses,
         "shipped": next(event.what["number"] for event in reversed(events) if event.kind == "shipped"),
         "baselines": sorted({event.what["number"] for event in events if event.kind == "baseline shipped"}),
+        "cost": any(event.kind == EVENT and "gain" in event.what for event in events),
         "dataset": next(event.what["digest"] for event in events if event.kind == "dataset"),
         "probes": sorted({event.what["name"] for event in events if event.kind == "probe ended" and event.what["status"] == "done"}),
     }
@@ -103,7 +106,8 @@ def replay_of(events: list[Event]) -> Replay | None:
         if event.kind == "repeats":
             statuses = {int(number): status for number, status in event.what["statuses"].items()}
             probes = frozenset(event.what.get("probes", ()))
-            return Replay(statuses=statuses, shipped=event.what["shipped"], baselines=tuple(event.what["baselines"]), probes=probes)
+            cost = bool(event.what.get("cost", True))
+            return Replay(statuses=statuses, shipped=event.what["shipped"], baselines=tuple(event.what["baselines"]), probes=probes, cost=cost)
     return None
 
 
@@ -116,7 +120,8 @@ def begin_again(run: Run, out: Path) -> Path:
     if kept.exists():
         dataset = store.load(kept, check=True)
     elif run.asked.source is not None and (is_url(run.asked.source) or Path(run.asked.source).exists()):
-        dataset = look_at(run.asked, None)
+        asked = run.asked.model_copy(update={"rows": run.plan.rows, "memory": run.plan.memory})  # as many training rows as then
+        dataset = look_at(asked, None, means_of(asked))
     else:
         raise SourceError(
             "TW087", "the rows of this run are gone", where=str(run.folder), why="they were not kept with it", fix="put the source back where it was"

@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from trainwright import evidence as ev
 from trainwright import runtime
 from trainwright._version import __version__
@@ -14,6 +16,7 @@ from trainwright.bundle.write import add_evidence
 from trainwright.data import store
 from trainwright.data.cleaning import told
 from trainwright.data.dataset import Dataset
+from trainwright.data.prepare import BEYOND
 from trainwright.data.windows import check_same, seen_beside
 from trainwright.engine.interface import Engine
 from trainwright.engine.interface import Outcome as JobOutcome
@@ -27,10 +30,11 @@ from trainwright.record.log import Log
 from trainwright.repeat import lock
 from trainwright.report.card import card_text
 from trainwright.run import SUMMARY, Run
-from trainwright.runtime.columns import Columns, Floats, take_all
+from trainwright.runtime.columns import Columns, Floats, Rows, take_all
 from trainwright.runtime.steps import Windows
 from trainwright.select.ablation import FOLDER, SHARE, Ablation, recipes_of, record_choice, recorded_choice
 from trainwright.select.candidate import PREDICTIONS
+from trainwright.select.cost import EVENT, in_words, measured_cost
 from trainwright.select.limits import Timer, end_reserve, keep_back
 from trainwright.select.outcome import Outcome, choose, procedure, recorded
 from trainwright.select.resolve import resolve
@@ -47,11 +51,13 @@ PRELOAD = (
     "trainwright.select.candidate",
     "trainwright.select.probe",
     "trainwright.bundle.ship",
+    "trainwright.select.cost",
     "trainwright.learners.graphs",
 )
 """What the worker server imports once, so that a candidate starts in milliseconds."""
 
 SCHEMA_VERSION = 1
+CELLS = 4_000_000  # that are predicted together when a model is measured
 ENOUGH_TO_END = 6.0  # seconds that a resumed run has at least, beside what comes after its search
 
 
@@ -154,6 +160,10 @@ def search_candidates(
     """Every candidate's outcome; the baselines are shipped on the way, so that there is a bundle from the first seconds on."""
     if log.last("searched") is not None:
         return [outcome for _, outcome in sorted(recorded(log).items())]
+    if BEYOND in dataset.dropped and dataset.splits.design == "sealed":
+        progress.stage("sampling", "what it costs to train on a part of the rows")
+        used = len(dataset.splits.open)
+        progress.stage("sampled", in_words(measured_cost(plan, log, engine, replay), plan.metric, used, used + dataset.dropped[BEYOND]))
     progress.stage("searching", f"{len(plan.learners)} candidates")
     count = len(TASKS[plan.task].baselines)
     errands = {
@@ -245,6 +255,10 @@ def measure_bundle(
         if ships != choose(outcomes, plan.metric)[0].number:
             notes += ("what ships is NOT what the procedure chooses on all rows: better candidates could not be shipped, so the figures flatter it",)
     notes += told(dataset.cleaned)
+    if BEYOND in dataset.dropped:
+        used = len(splits.open)
+        cost = log.last(EVENT)
+        notes += (in_words({} if cost is None else cost.what, plan.metric, used, used + dataset.dropped[BEYOND]),)
     measured = ev.measure(
         task,
         dataset.target[rows],
@@ -283,13 +297,15 @@ def _how_decided(plan: Plan, bundle: runtime.Bundle) -> tuple[str, ...]:
 
 
 def outputs_of_sealed(bundle: runtime.Bundle, dataset: Dataset) -> Floats:
-    """What a bundle says of the sealed rows, from the columns that it reads, all at once.
+    """What a bundle says of the sealed rows, from the columns that it reads: a part of the rows at a time, unless it looks back.
 
     A bundle that looks back has its own history; beside it, it is given what a server would have seen as well: rows without a target and, where
     it carries no history, the open rows. What it makes of the past must be what training made of it.
 
     Raises BundleError (TW055) when it is not.
     """
+    if not any(isinstance(step, Windows) for _, step, _ in bundle.steps):
+        return predicted(bundle, dataset, dataset.splits.sealed)
     sealed = take_all({feature.name: dataset.table.columns[feature.name] for feature in bundle.features}, dataset.splits.sealed)
     seen: Columns = sealed
     for _, step, _ in bundle.steps:
@@ -297,6 +313,15 @@ def outputs_of_sealed(bundle: runtime.Bundle, dataset: Dataset) -> Floats:
             seen = step.after(seen_beside(dataset, step)).apply(seen)
             check_same(dataset, seen, step.names, dataset.splits.sealed)
     return bundle.outputs_of(seen)
+
+
+def predicted(bundle: runtime.Bundle, dataset: Dataset, rows: Rows) -> Floats:
+    """What a bundle predicts for some rows, float64 (rows, outputs); a part of the rows at a time is taken from the columns."""
+    outputs = np.empty((len(rows), bundle.width))
+    size = max(1, CELLS // max(1, len(dataset.features)))
+    for start in range(0, len(rows), size):
+        outputs[start : start + size] = bundle.outputs_of(take_all(dataset.columns, rows[start : start + size]))
+    return outputs
 
 
 def complete_bundle(

@@ -30,6 +30,7 @@ PLAIN: dict[str, type] = {
     "time": str,
     "candidates": int,
     "memory": str,
+    "rows": int,
     "workers": int,
     "threads": int,
     "engine": str,

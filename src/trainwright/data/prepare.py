@@ -8,7 +8,7 @@ Why      every later stage reads the same target, the same classes in the same o
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
 import numpy as np
@@ -20,24 +20,34 @@ from trainwright.data.cleaning.rows import COPY, bound, clean_rows, deduplicated
 from trainwright.data.cleaning.weights import no_share, population_of, weigh
 from trainwright.data.dataset import Dataset, Described, Role, Splits, Table
 from trainwright.data.digest import digest_of
+from trainwright.data.large import MANY, Rowset, draw_many, shortened
+from trainwright.data.room import Room, blocks
 from trainwright.data.splits import Material, check_folds, clock, draw, equal_rows, events_of, strata
 from trainwright.data.target import Target, decode
 from trainwright.errors import RequestError, SourceError, nearest
 from trainwright.plan.model import Plan, Weigh
 from trainwright.plan.transforms import reads_text
-from trainwright.runtime.columns import Coded, Column, Floats, Rows, take_all
+from trainwright.runtime.columns import Coded, Column, Floats, Rows
 from trainwright.runtime.schema import ColumnSchema
 
 LEARNED_FROM = ("number", "category", "ordered", "yesno", "datetime")
 FEWEST_ROWS = 20
+BEYOND = "beyond memory"  # open rows that training does not use, because no more fit or were allowed
 TEST_WORDS = frozenset({"test", "testing", "holdout", "hold-out"})
 OPEN_WORDS = frozenset({"train", "training", "learn", "learning", "valid", "validation", "val", "dev", "development"})
 
 
-def prepare(plan: Plan, table: Table, test: Table | None = None, done: Mapping[int, Done] | None = None) -> Dataset:
+Fits = Callable[[Sequence[Described], Mapping[str, Column], str, int], int | None]
+"""How many rows training may use at most, from the columns' descriptions and the columns, the task and the number of classes; None: any number."""
+
+
+def prepare(
+    plan: Plan, table: Table, test: Table | None = None, done: Mapping[int, Done] | None = None, *, fits: Fits | None = None, room: Room | None = None
+) -> Dataset:
     """A dataset that is ready for findings and training.
 
-    Takes    `done`, what the entries of `plan.clean` that concern columns did, when `table` has been through them (`cleaning.clean_columns`).
+    Takes    `done`, what the entries of `plan.clean` that concern columns did, when `table` has been through them (`cleaning.clean_columns`);
+             `fits`, how many rows training may use at most; `room`, for arrays of all rows.
 
     Raises   RequestError: TW015 (one column for two things), TW016 (the task does not fit the target), TW017 (no such positive class),
              TW031 (no target given).
@@ -52,7 +62,8 @@ def prepare(plan: Plan, table: Table, test: Table | None = None, done: Mapping[i
     if test is not None:
         table = append(table, test)
     how, _, by = plan.split.partition(":")
-    target = decode(plan, table, plan.target)
+    room = room or Room()
+    target = decode(plan, table, plan.target, room)
     weight = _weights(table, plan.weight)
     group = _groups(table.columns[by]) if how == "group" else None
     time = clock(table, by) if how == "time" else None
@@ -89,7 +100,11 @@ def prepare(plan: Plan, table: Table, test: Table | None = None, done: Mapping[i
     rows = np.flatnonzero(usable).astype(np.int64)
     sealed = sealed_of(rows)
     _enough(plan.target, target, rows if sealed is None else np.setdiff1d(rows, sealed, assume_unique=True), rows, sealed)
-    splits = _splits(plan, table, features, target, rows, group, time, sealed)
+    learned = [d for d in described if d.schema in features]
+    most = plan.rows if fits is None or plan.rows is not None else fits(learned, table.columns, target.task, len(target.classes))
+    splits = _splits(plan, table, features, target, rows, group, time, sealed, most)
+    if beyond := len(rows) - len(splits.open) - len(splits.sealed):
+        dropped[BEYOND] = beyond
     splits, target, changed, gone = clean_rows(plan.clean, splits, target)
     entries |= changed
     dropped |= gone
@@ -115,7 +130,7 @@ def prepare(plan: Plan, table: Table, test: Table | None = None, done: Mapping[i
         cleaned=tuple(entries[place].as_dict() for place in sorted(entries)),
         coverage=coverage(margins, splits.open, weight) if stated is not None else None,
     )
-    return dataclasses.replace(dataset, digest=digest_of(dataset))
+    return dataclasses.replace(dataset, digest=digest_of(dataset, room))
 
 
 def likely_targets(table: Table) -> list[tuple[str, str]]:
@@ -319,8 +334,7 @@ def _enough(name: str, target: Target, open_rows: Rows, rows: Rows, sealed: Rows
         why = "with fewer neither learning nor measuring means anything"
         raise SourceError("TW019", f"there are {short}; at least {FEWEST_ROWS} are needed", where="rows with a target", why=why, fix="give more rows")
     if target.classes:
-        counts = np.bincount(target.values[rows].astype(np.int64), minlength=len(target.classes))
-        within = np.bincount(target.values[open_rows].astype(np.int64), minlength=len(target.classes))
+        counts, within = (_class_rows(target, some) for some in (rows, open_rows))
         if (within > 0).sum() < 2:
             what = "there is one class only" if sealed is None else "the training rows are of one class only"
             raise SourceError(
@@ -334,6 +348,14 @@ def _enough(name: str, target: Target, open_rows: Rows, rows: Rows, sealed: Rows
         raise SourceError(
             "TW018", "the target is constant", where=f"column {name!r}, among the usable rows", why="there is nothing to predict", fix="name another"
         )
+
+
+def _class_rows(target: Target, rows: Rows) -> Rows:
+    """(classes,) how many of these rows each class has."""
+    counts = np.zeros(len(target.classes), np.int64)
+    for part in blocks(len(rows)):
+        counts += np.bincount(target.values[rows[part]].astype(np.int64), minlength=len(counts))
+    return counts
 
 
 def _roles(plan: Plan, table: Table, split: dict[str, str]) -> tuple[tuple[Described, ...], tuple[ColumnSchema, ...]]:
@@ -386,14 +408,29 @@ def _splits(
     group: Coded | None,
     time: Floats | None,
     sealed: Rows | None,
+    most: int | None,
 ) -> Splits:
     classes = bool(target.classes)
+    how = plan.split if group is not None or time is not None or plan.split.startswith("given:") else "given" if sealed is not None else "random"
+    rowset = Rowset(
+        rows=rows,
+        target=target.values,
+        classes=len(target.classes),
+        columns=[table.columns[feature.name] for feature in features],
+        group=None if group is None else group.codes,
+        time=time,
+        folds=plan.folds,
+        seed=plan.seed,
+        most=most,
+    )
+    if len(rows) >= MANY:
+        return draw_many(rowset, how, given=sealed)
     stratum = strata(target.values, classes=classes)
     unit, note = np.arange(table.rows, dtype=np.int64), ""
     if group is not None:
         unit = group.codes.astype(np.int64)
     elif time is None:
-        same, note = equal_rows(take_all({feature.name: table.columns[feature.name] for feature in features}, rows), target.values[rows])
+        same, note = equal_rows({feature.name: table.columns[feature.name] for feature in features}, target.values, rows)
         unit[rows] = same
     material = Material(
         rows=rows,
@@ -407,5 +444,4 @@ def _splits(
         time=time,
         note=note,
     )
-    how = plan.split if group is not None or time is not None or plan.split.startswith("given:") else "given" if sealed is not None else "random"
-    return draw(material, how, given=sealed)
+    return shortened(draw(material, how, given=sealed), rowset)

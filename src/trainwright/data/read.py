@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from trainwright.data.cleaning import bound, clean_columns, coverage, margins_of
 from trainwright.data.cleaning.proposals import accepted, proposals, undone
 from trainwright.data.dataset import Dataset, Finding, Role, Splits, Table
 from trainwright.data.findings import find
-from trainwright.data.prepare import prepare
+from trainwright.data.prepare import Fits, prepare
+from trainwright.data.room import BLOCK, Room
 from trainwright.data.sources import read_table
 from trainwright.data.sources.place import Place, place_of, place_with_part
 from trainwright.data.windows import with_windows
@@ -26,7 +28,15 @@ from trainwright.record import files
 from trainwright.record.log import Log
 
 
-def read_dataset(asked: Plan, rows: object | None, log: Log) -> Dataset:
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What reading may take: where large arrays go, and how many rows training may use (None: any number)."""
+
+    room: Room = field(default_factory=Room)
+    fits: Fits | None = None
+
+
+def read_dataset(asked: Plan, rows: object | None, log: Log, means: Means | None = None) -> Dataset:
     """The dataset of a run: read now, or read back when the log says that it was read before.
 
     `rows` is a frame given in Python, in the place of `asked.source`.
@@ -35,7 +45,7 @@ def read_dataset(asked: Plan, rows: object | None, log: Log) -> Dataset:
     if log.last("dataset") is not None:
         dataset = store.load(log.folder / "data")
     else:
-        dataset = look_at(asked, rows)
+        dataset = look_at(asked, rows, means)
         repeated = log.last("repeats")
         if repeated is not None and repeated.what["dataset"] != dataset.digest:
             raise SourceError(
@@ -44,27 +54,33 @@ def read_dataset(asked: Plan, rows: object | None, log: Log) -> Dataset:
         files.write_json(log.folder / "dataset.json", describe(dataset))
         store.keep(dataset, log.folder, log.folder.parent / ".data")
         codes = sorted(finding.code for finding in dataset.findings)
+        if means is not None and dataset.table.rows > BLOCK:
+            dataset = store.load(log.folder / "data")  # what was made to read the rows is let go
         log.append("dataset", digest=dataset.digest, source=dataset.table.source.digest, rows=dataset.table.rows, findings=codes)
     stop_at_findings(dataset.findings, asked)
     return dataset
 
 
-def look_at(asked: Plan, rows: object | None) -> Dataset:
+def look_at(asked: Plan, rows: object | None, means: Means | None = None) -> Dataset:
     """Read, prepare and check, without a run: what `check` and `plan` do as well."""
-    table, done = clean_columns(read_rows(asked, rows), asked.clean, target=asked.target)
-    test = read_table(place_with_part(asked.test), like=[described.schema for described in table.described]) if asked.test else None
+    means = means or Means()
+    room = means.room
+    table, done = clean_columns(read_rows(asked, rows, room), asked.clean, target=asked.target)
+    test = read_table(place_with_part(asked.test), like=[described.schema for described in table.described], room=room) if asked.test else None
     held = tuple(name for name in asked.drop if name in table.columns)  # a dropped column of lists has no typed form: it is left out already
-    dataset = with_windows(prepare(asked.model_copy(update={"drop": held}), table, test, done), asked.transforms)
+    dataset = prepare(asked.model_copy(update={"drop": held}), table, test, done, fits=means.fits, room=room)
+    dataset = with_windows(dataset, asked.transforms)
     allowed = frozenset(item.code for item in asked.allow)
-    findings = find(dataset, protected=asked.protected, allow=allowed, seed=asked.seed)
+    findings = find(dataset, protected=asked.protected, allow=allowed, seed=asked.seed, most=room.rows)
     return dataclasses.replace(dataset, findings=findings)
 
 
-def inspect(asked: Plan, rows: object | None) -> Dataset:
+def inspect(asked: Plan, rows: object | None, means: Means | None = None) -> Dataset:
     """As `look_at`, but a table without a target is looked at as well: its columns alone."""
     if asked.target is not None:
-        return look_at(asked, rows)
-    table, done = clean_columns(read_rows(asked, rows), asked.clean)
+        return look_at(asked, rows, means)
+    room = (means or Means()).room
+    table, done = clean_columns(read_rows(asked, rows, room), asked.clean)
     bound(asked.clean, table.source)
     everything = np.arange(table.rows)
     splits = Splits("sealed", "none", open=everything, sealed=everything[:0], folds=(), why="no target was named (--target)")
@@ -73,24 +89,26 @@ def inspect(asked: Plan, rows: object | None) -> Dataset:
     stated = population_of(asked)
     compared = coverage(margins_of(stated, table), everything, None) if stated is not None else None
     dataset = dataclasses.replace(dataset, cleaned=tuple(done[place].as_dict() for place in sorted(done)), coverage=compared)
-    return dataclasses.replace(dataset, findings=find(dataset, protected=asked.protected, seed=asked.seed))
+    return dataclasses.replace(dataset, findings=find(dataset, protected=asked.protected, seed=asked.seed, most=room.rows))
 
 
-def settle(asked: Plan, rows: object | None, *, accept: Sequence[str] = (), undo: Sequence[str] = ()) -> tuple[Plan, Dataset]:
+def settle(
+    asked: Plan, rows: object | None, means: Means | None = None, *, accept: Sequence[str] = (), undo: Sequence[str] = ()
+) -> tuple[Plan, Dataset]:
     """The plan less the ledger's entries that are taken back, with those that are accepted; and the dataset as it then is, findings and all.
 
     Takes   what a person named: codes, numbers as `proposals` or the plan's entries have them, or "all".
     Raises  RequestError TW078 for a name that nothing has, else as `inspect`.
     """
     plan = undone(asked, undo) if undo else asked
-    dataset = inspect(plan, rows)
+    dataset = inspect(plan, rows, means)
     if accept:
         plan = accepted(plan, proposals(dataset, plan), accept)
-        dataset = inspect(plan, rows)
+        dataset = inspect(plan, rows, means)
     return plan, dataset
 
 
-def read_rows(asked: Plan, rows: object | None) -> Table:
+def read_rows(asked: Plan, rows: object | None, room: Room | None = None) -> Table:
     """The table alone, with the roles that the plan gives. Raises RequestError (TW004) when there is nothing to read."""
     source: object
     if rows is not None:
@@ -100,7 +118,7 @@ def read_rows(asked: Plan, rows: object | None) -> Table:
         source = place_of(asked.source, table=asked.table, query=asked.query, sheet=asked.sheet)
     else:
         raise RequestError("TW004", "there is nothing to read", where="source", fix="name a file: `trainwright train FILE --target COLUMN`")
-    return read_table(source, kinds=asked.kinds, roles=roles_of(asked))
+    return read_table(source, kinds=asked.kinds, roles=roles_of(asked), room=room)
 
 
 def roles_of(asked: Plan) -> dict[str, Role]:

@@ -58,6 +58,11 @@ class Room:
         """Bytes that are added one after another."""
         return Spill(self._file())
 
+    @property
+    def rows(self) -> int:
+        """How many rows a check of the data may look at: it holds about a hundred bytes for each."""
+        return self.step // 100
+
     def parts(self, size: int) -> int:
         """In how many parts work on `size` bytes is done, so that each holds no more than `step`."""
         return max(1, -(-size // self.step))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from trainwright.data.dataset import Dataset, Fold, Splits, Table
 from trainwright.errors import SourceError
 from trainwright.record.seeds import rng_for
-from trainwright.runtime.columns import Coded, Columns, Floats, Rows, take_all
+from trainwright.runtime.columns import Coded, Columns, Floats, Rows
 
 SEALED_PARTS = 5  # one part of five is sealed: 20 %
 ENOUGH_EVENTS = 100  # with fewer test events an interval is too wide to decide by
@@ -76,11 +76,17 @@ def draw(material: Material, how: str, *, given: Rows | None = None) -> Splits:
     if events < ENOUGH_EVENTS:
         few = f"only {events:,} test events are sealed, so the intervals will be wide"
     open_rows = np.setdiff1d(material.rows, sealed, assume_unique=True)
-    folds, said = _forward(material, open_rows) if material.time is not None else _kfold(material, open_rows)
+    folds, said = folds_of(material, open_rows)
     unseen = _kinds(material.stratum[material.rows]) - _kinds(material.stratum[open_rows]) if material.classes else 0
     lost = f"{_classes(unseen)} rows among the sealed ones alone, and cannot be learned" if unseen else ""
     early = _not_later(material, open_rows, sealed) if given is not None else ""
     return Splits("sealed", how, open_rows, sealed, folds, why=_words(reason, early, few, lost, said, material.note), given=given is not None)
+
+
+def folds_of(material: Material, rows: Rows | None = None) -> tuple[tuple[Fold, ...], str]:
+    """The folds over these rows (all usable ones by default), forward in time where rows are ordered; and what is to be said of them."""
+    rows = material.rows if rows is None else rows
+    return _forward(material, rows) if material.time is not None else _kfold(material, rows)
 
 
 def watch_part(dataset: Dataset, rows: Rows, *, seed: int) -> tuple[Rows, Rows]:
@@ -104,7 +110,7 @@ def watch_part(dataset: Dataset, rows: Rows, *, seed: int) -> tuple[Rows, Rows]:
         if kind == "group" and dataset.group is not None:
             unit = dataset.group.codes[rows].astype(np.int64)
         else:
-            unit, _ = equal_rows(take_all(dataset.columns, rows), target)
+            unit, _ = equal_rows(dataset.columns, dataset.target, rows)
         if (units := _distinct(unit)) >= 2:
             watch = np.flatnonzero(deal(stratum, unit, min(WATCH_PARTS, units), keys(rng_for(seed, "watch"), rows)) == 0)
     if len(watch) == 0:  # one group or one time only: then single rows must do
@@ -139,16 +145,18 @@ def events_of(stratum: Rows, rows: Rows, *, classes: bool) -> NDArray[np.bool_]:
     return np.asarray(stratum != counts.argmax())
 
 
-def equal_rows(columns: Columns, target: Floats) -> tuple[Rows, str]:
-    """Number rows so that rows equal in every feature and in the target have the same number; say what was found.
+def equal_rows(columns: Columns, target: Floats, rows: Rows | None = None) -> tuple[Rows, str]:
+    """Number rows (these, or all) so that rows equal in every feature and in the target have the same number; say what was found.
 
     Gives    (rows,) unit numbers, and a sentence ("" when no two rows are equal). Where a table has so few combinations that
              equal rows are no sign of a repeated record, each row is a unit of its own.
     Source   64-bit mixing after splitmix64 (Steele, Lea & Flood 2014); a chance collision would keep two rows together, no more.
     """
-    hashed = _mix(_bits(target))  # mixed first: raw bits of two numbers may cancel each other
+    everything: Rows | slice = slice(None) if rows is None else rows
+    hashed = _mix(_bits(target[everything]))  # mixed first: raw bits of two numbers may cancel each other
     for column in columns.values():
-        hashed = _mix(hashed ^ (column.codes.astype(np.int64).view(np.uint64) if isinstance(column, Coded) else _bits(column)))
+        bits = column.codes[everything].astype(np.int64).view(np.uint64) if isinstance(column, Coded) else _bits(column[everything])
+        hashed = _mix(hashed ^ bits)  # one column at a time: the rows of all together may be more than can be held
     _, unit, size = np.unique(hashed, return_inverse=True, return_counts=True)
     n = len(hashed)
     copies = n - len(size)

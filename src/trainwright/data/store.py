@@ -2,7 +2,8 @@
 
 Takes    a dataset.
 Gives    a folder: `dataset.json`; `numbers-NNN.npy` float64 and `codes-NNN.npy` int32 (columns, rows), in blocks, target, weight and
-         group among them; `words.json` for short vocabularies and `words-NNN.json` for each long one; `splits.npy`.
+         group among them; `words.json` for short vocabularies, `words-NNN.json` for each long one, `words-NNN.txt` and `.npy` for one that is
+         longer than memory (words and where they end); `splits.npy`.
          `keep` lays the files into `STORE/DIGEST/` and links them into the run's `data/`; runs on the same rows share them.
 Why      workers see numpy only (Polars has threads of its own, which a forking server may not have), and need no copy. Few files,
          since each durable write costs milliseconds, and there may be ten thousand columns.
@@ -11,9 +12,11 @@ Why      workers see numpy only (Polars has threads of its own, which a forking 
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+import mmap
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
@@ -23,6 +26,8 @@ from numpy.typing import NDArray
 
 from trainwright.data.dataset import Dataset, Described, Finding, Fold, Source, Splits, Table
 from trainwright.data.digest import digest_of
+from trainwright.data.room import blocks
+from trainwright.data.words import LongWords
 from trainwright.errors import CheckFailed
 from trainwright.record import files
 from trainwright.record.digests import canonical, digest_bytes, digest_file
@@ -71,9 +76,9 @@ def save(dataset: Dataset, folder: Path) -> None:
     layout, contents = _contents(dataset)
     held = {}
     for name, make in contents.items():
-        content = make()
-        files.write(folder / name, content)
-        held[name] = [len(content), digest_bytes(content)]
+        counted = _Counted(make())
+        files.write_parts(folder / name, counted)
+        held[name] = [counted.size, counted.digest.hexdigest()]
     _write_index(dataset, folder, held, layout)
 
 
@@ -174,15 +179,31 @@ def _erase(folder: Path) -> None:
 Layout = list[list[Any]]  # of each column: the stem of its array file, its row there, and, for words, where they are and how many
 
 
-def _contents(dataset: Dataset) -> tuple[Layout, dict[str, Callable[[], bytes]]]:
-    """Where each column goes, and file name → a function that gives its bytes, so that one block at a time is held twice."""
+Part = bytes | memoryview
+
+
+class _Counted:
+    """Bytes as they go by: how many, and their digest."""
+
+    def __init__(self, parts: Iterable[Part]) -> None:
+        self._parts, self.size, self.digest = parts, 0, hashlib.sha256()
+
+    def __iter__(self) -> Iterator[Part]:
+        for part in self._parts:
+            self.size += len(part)
+            self.digest.update(part)
+            yield part
+
+
+def _contents(dataset: Dataset) -> tuple[Layout, dict[str, Callable[[], Iterable[Part]]]]:
+    """Where each column goes, and file name → a function that gives its bytes piece by piece, so that nothing large is held twice."""
     columns = _all_columns(dataset)
     per_block = {"codes": max(1, BLOCK // (4 * dataset.table.rows)), "numbers": max(1, BLOCK // (8 * dataset.table.rows))}
     blocks: dict[str, list[NDArray[Any]]] = {}
     seen = {"codes": 0, "numbers": 0}
     layout: Layout = []
     short: dict[str, list[str]] = {}
-    contents: dict[str, Callable[[], bytes]] = {}
+    contents: dict[str, Callable[[], Iterable[Part]]] = {}
     for number, column in enumerate(columns):
         kind = "codes" if isinstance(column, Coded) else "numbers"
         block, row = divmod(seen[kind], per_block[kind])
@@ -191,18 +212,25 @@ def _contents(dataset: Dataset) -> tuple[Layout, dict[str, Callable[[], bytes]]]
         blocks.setdefault(stem, []).append(column.codes if isinstance(column, Coded) else column)
         place: list[Any] = [stem, row]
         if isinstance(column, Coded):
+            if isinstance(column.vocabulary, LongWords):
+                long = column.vocabulary
+                name = f"words-{number:05d}.txt"
+                contents[name] = lambda long=long: _pieces(np.frombuffer(long.data, np.uint8))  # type: ignore[misc]  # as below
+                contents[f"words-{number:05d}.npy"] = lambda long=long: _npy([long.ends])  # type: ignore[misc]  # as below
+                layout.append([*place, name, len(long)])
+                continue
             words = list(column.vocabulary)
             name = "words.json" if len(words) <= SHORT else f"words-{number:05d}.json"
             if len(words) <= SHORT:
                 short[str(number)] = words
             else:
-                contents[name] = lambda words=words: _words_bytes(words)  # type: ignore[misc]  # the default binds this turn's list
+                contents[name] = lambda words=words: (_words_bytes(words),)  # type: ignore[misc]  # the default binds this turn's list
             place += [name, len(words)]
         layout.append(place)
     for stem, arrays in blocks.items():
-        contents[f"{stem}.npy"] = lambda arrays=arrays: _npy(np.stack(arrays))  # type: ignore[misc]  # as above
-    contents["words.json"] = lambda: _words_bytes(short)
-    contents["splits.npy"] = lambda: _npy(np.concatenate(_row_lists(dataset.splits)).astype(np.int64))
+        contents[f"{stem}.npy"] = lambda arrays=arrays: _npy(arrays, stacked=True)  # type: ignore[misc]  # as above
+    contents["words.json"] = lambda: (_words_bytes(short),)
+    contents["splits.npy"] = lambda: _npy([rows.astype(np.int64) for rows in _row_lists(dataset.splits)])
     return layout, contents
 
 
@@ -223,10 +251,20 @@ def _json(path: Path) -> Any:
         raise _damaged(path) from error
 
 
-def _npy(array: NDArray[Any]) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
-    return buffer.getvalue()
+def _npy(arrays: Sequence[NDArray[Any]], *, stacked: bool = False) -> Iterator[Part]:
+    """An .npy file of arrays of one type, one after another, or as the rows of a matrix."""
+    header = io.BytesIO()
+    shape = (len(arrays), len(arrays[0])) if stacked else (sum(map(len, arrays)),)
+    described = {"descr": np.lib.format.dtype_to_descr(arrays[0].dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(header, described)
+    yield header.getvalue()
+    for array in arrays:
+        yield from _pieces(array)
+
+
+def _pieces(array: NDArray[Any]) -> Iterator[Part]:
+    for rows in blocks(len(array), BLOCK // 8):
+        yield np.ascontiguousarray(array[rows]).data.cast("B") if rows.stop > rows.start else b""
 
 
 def _row_lists(splits: Splits) -> list[Rows]:
@@ -328,10 +366,23 @@ def _columns(layout: Layout, folder: Path) -> list[Column]:
         values = blocks[stem][row]
         if words:
             name, length = words
-            columns.append(Coded(values, short[str(number)] if name == "words.json" else Words(folder / name, length)))
+            columns.append(Coded(values, _vocabulary(folder, name, length, short.get(str(number)))))
         else:
             columns.append(values)
     return columns
+
+
+def _vocabulary(folder: Path, name: str, length: int, short: list[str] | None) -> Sequence[str]:
+    """The words of a column: of `words.json`, or in a file of their own, which is read when somebody asks for one."""
+    if name == "words.json":
+        if short is None:
+            raise _damaged(folder / name)
+        return short
+    if not name.endswith(".txt"):
+        return Words(folder / name, length)
+    with (folder / name).open("rb") as file:
+        data = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+    return LongWords(data, _array(folder / name.replace(".txt", ".npy")))
 
 
 def _array(path: Path) -> NDArray[Any]:

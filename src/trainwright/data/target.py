@@ -13,12 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainwright.data.dataset import Table
+from trainwright.data.digest import words_used
+from trainwright.data.room import BLOCK, Room, blocks
 from trainwright.errors import RequestError, SourceError, nearest
 from trainwright.plan.model import Plan
 from trainwright.runtime.columns import Coded, Floats
 from trainwright.tasks import TASKS
 
 MOST_WHOLE_CLASSES = 10  # whole numbers with more values than this are a number to predict
+MANY_NUMBERS = 10_000  # distinct numbers that are no classes, so that nobody has to list them
 ROWS_PER_WHOLE_CLASS = 10  # … and so are those whose values repeat less often than this on average
 AS_NUMBERS = ", read as classes (--task regression reads them as numbers)"
 
@@ -37,7 +40,7 @@ class Target:
     why: str
 
 
-def decode(plan: Plan, table: Table, name: str) -> Target:
+def decode(plan: Plan, table: Table, name: str, room: Room | None = None) -> Target:
     """The target as the task reads it. For two classes the positive one is class 1.
 
     Raises SourceError TW018 for a target that cannot be learned, RequestError TW016 for a task that it does not fit, TW017 for a
@@ -52,7 +55,10 @@ def decode(plan: Plan, table: Table, name: str) -> Target:
     if kind not in ("number", "yesno", "category", "ordered", "constant"):
         fix = f"name another column, or, if its values are classes: --kind {name}=category"
         raise SourceError("TW018", f"the target was read as {kind}", where=where, why="a target is a number or a class", fix=fix)
-    values, labels = _labelled(table, name)
+    told = next(d.distinct for d in table.described if d.schema.name == name)
+    if not isinstance(column, Coded) and kind == "number" and told > MANY_NUMBERS and plan.task in ("auto", "regression"):
+        return Target(column, "regression", (), ("numbers with" if plan.task == "auto" else "asked for;") + f" {told:,} distinct values")
+    values, labels = _labelled(table, name, room or Room())
     distinct = len(labels)
     if distinct == 0:
         raise SourceError("TW018", "the target has no value in any row", where=where, why="there is nothing to learn from", fix="name another column")
@@ -113,7 +119,7 @@ def _sizes(labels: Sequence[str]) -> list[float] | None:
     return None if any(np.isnan(sizes)) else sizes
 
 
-def _labelled(table: Table, name: str) -> tuple[Floats, list[str]]:
+def _labelled(table: Table, name: str, room: Room) -> tuple[Floats, list[str]]:
     """Class numbers (rows,) and the labels, in their natural order: numbers by size, an ordered category as ordered, words by alphabet."""
     column, schema = table.columns[name], table.schema(name)
     if not isinstance(column, Coded):
@@ -125,14 +131,17 @@ def _labelled(table: Table, name: str) -> tuple[Floats, list[str]]:
             words = [schema.no[0] if len(schema.no) == 1 else "no", schema.yes[0] if len(schema.yes) == 1 else "yes"]
             return values, [words[int(value)] for value in found.tolist()]
         return values, [f"{value:.0f}" if value.is_integer() and abs(value) < 2**53 else repr(value) for value in found.tolist()]
-    used = np.flatnonzero(np.bincount(column.codes[column.codes >= 0], minlength=1)).tolist()
+    used = np.flatnonzero(words_used(column)).tolist()
     places = {word: place for place, word in enumerate(schema.order)}
     words = [column.vocabulary[code] for code in used]
     sizes = dict(zip(words, _sizes(words) or [0.0] * len(words), strict=True))
     ordered = sorted(used, key=lambda code: (places.get(w := column.vocabulary[code], len(places)), sizes[w], w))
     rank = np.full(len(column.vocabulary) + 1, np.nan)  # the last entry is read by code -1
     rank[ordered] = np.arange(len(ordered))
-    return rank[column.codes], [column.vocabulary[code] for code in ordered]
+    decoded = room.empty(len(column), np.float64) if len(column) > BLOCK else np.empty(len(column))
+    for rows in blocks(len(column)):
+        decoded[rows] = rank[column.codes[rows]]
+    return decoded, [column.vocabulary[code] for code in ordered]
 
 
 def _positive_first(asked: str | None, labels: Sequence[str], values: Floats, name: str) -> tuple[bool, str]:

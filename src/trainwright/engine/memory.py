@@ -13,6 +13,14 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
+PROCESS = 150 << 20  # bytes that the caller, the workers' server and each worker hold before they have rows, about
+CALLER = 256 << 20  # bytes that are kept back for the caller while workers work, if the cap has four times as much
+
+
+def for_workers(cap: int) -> int:
+    """Bytes that the workers together may use, of a cap over all processes."""
+    return cap - min(CALLER, cap // 4)
+
 
 def used(pid: int) -> int:
     """Anonymous + shared memory of one process; 0 when it is gone."""

@@ -25,6 +25,7 @@ ASKED = (
     "threshold",
     "time",
     "candidates",
+    "rows",
     "workers",
     "threads",
     "engine",

@@ -263,6 +263,7 @@ class Plan(Part):
     time: Seconds | None = Field(None, description="Wall time from process start to exit; 60s when neither limit is given.")
     candidates: int | None = Field(None, ge=1, description="A budget in work units in the place of time: the same result on any clock.")
     memory: Bytes | None = Field(None, description="Cap over all processes; 80 % of what this process may use when not given.")
+    rows: int | None = Field(None, ge=100, description="Training rows at most, a sample of the open ones; as many as fit the memory when not given.")
     workers: int | None = Field(
         None, ge=1, description="Candidates that are trained at once; the cores that this process may use, parted by the threads, when not given."
     )

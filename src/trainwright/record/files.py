@@ -11,7 +11,7 @@ import errno
 import io
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -98,7 +98,12 @@ def make_folder(folder: Path) -> None:
 
 
 def write(path: Path, data: bytes | bytearray | memoryview) -> None:
-    """Put `data` at `path`, whole or not at all, and durably.
+    """Put `data` at `path`, whole or not at all, and durably. Raises as `write_parts`."""
+    write_parts(path, (data,))
+
+
+def write_parts(path: Path, parts: Iterable[bytes | bytearray | memoryview]) -> None:
+    """Put these bytes at `path` one after another, as they are made: whole or not at all, and durably.
 
     Raises MachineError when the operating system refuses; what is at `path` then is still whole: the old, or nothing, or
     (when only the last sync was refused) already the new.
@@ -109,7 +114,8 @@ def write(path: Path, data: bytes | bytearray | memoryview) -> None:
         try:
             with beside.open("wb") as file:
                 with _durable("write", path):
-                    file.write(data)
+                    for part in parts:
+                        file.write(part)
                     file.flush()
                 with _durable("sync", path):
                     os.fsync(file.fileno())
@@ -126,6 +132,20 @@ def link(source: Path, target: Path) -> None:
     """Give a file a second name; it is durable once the folder is synced, as whoever fills the folder does. Raises OSError."""
     with _durable("link", target):
         os.link(source, target)
+
+
+def place(beside: Path, path: Path) -> None:
+    """Put a file that was written beside its place at `path`, whole and durably. Raises MachineError."""
+    with machine_errors(path, doing="write a file"):
+        handle = os.open(beside, os.O_RDONLY)
+        try:
+            with _durable("sync", path):
+                os.fsync(handle)
+        finally:
+            os.close(handle)
+        with _durable("rename", path):
+            beside.replace(path)
+        sync_folder(path.parent)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,7 +1,8 @@
 """One candidate: a learner with its settings, fitted in every fold and predicted out of fold. Runs in a worker.
 
 Takes    the dataset's folder (columns are mapped, not copied), the learner, the folds.
-Gives    `predictions.npy`, float64 (repeats, rows, outputs), NaN where a row was in no fold's test part; scores and times.
+Gives    `predictions.npy`, float64 (repeats, rows, outputs), NaN where a row was in no fold's test part; scores and times. Where training uses
+         fewer than half of the rows, the open rows alone have a place.
 Why      each fold fits its own transforms, so that nothing that learns ever sees the rows that it is scored on.
 """
 
@@ -155,13 +156,15 @@ def evaluate(
             )
             inside.append([one.predict(dataset, rows) for one, rows in fits])
     decisions = _decisions(dataset, rule, raw, inside)
-    predictions = np.full((splits.repeats, dataset.table.rows, raw[0].shape[1]), np.nan)
+    rows = dataset.table.rows if has_all_rows(dataset) else len(splits.open)
+    predictions = np.full((splits.repeats, rows, raw[0].shape[1]), np.nan)
     at = None if decisions[0].threshold is None else np.full(predictions.shape[:2], np.nan)
     per_repeat = len(splits.folds) // splits.repeats
     for index, (fold, decision) in enumerate(zip(splits.folds, decisions, strict=True)):
-        predictions[index // per_repeat, fold.test] = decision.calibrated(raw[index])
+        place = _places(dataset, fold.test)
+        predictions[index // per_repeat, place] = decision.calibrated(raw[index])
         if at is not None:
-            at[index // per_repeat, fold.test] = decision.threshold
+            at[index // per_repeat, place] = decision.threshold
     pooled = [_pooled(dataset, metric, predictions[repeat], None if at is None else at[repeat]) for repeat in range(splits.repeats)]
     known = [score for score in pooled if score is not None]
     content = files.array_bytes(predictions)
@@ -212,17 +215,33 @@ def _truth(dataset: Dataset, rows: Rows) -> tuple[Floats, Floats | None]:
 
 def _pooled(dataset: Dataset, metric: str, prediction: Floats, threshold: Floats | None) -> float | None:
     """The score of all rows that have an out-of-fold prediction, taken together."""
-    rows = np.flatnonzero(~np.isnan(prediction[:, 0]))
-    return _score(dataset, metric, rows, prediction[rows], None if threshold is None else threshold[rows])
+    known = np.flatnonzero(~np.isnan(prediction[:, 0]))
+    return _score(dataset, metric, _rows_at(dataset, known), prediction[known], None if threshold is None else threshold[known])
+
+
+def has_all_rows(dataset: Dataset) -> bool:
+    """Whether out-of-fold predictions have a place for every row of the table, or, where most rows are not trained on, for the open ones alone."""
+    return dataset.splits.design == "nested" or 2 * len(dataset.splits.open) >= dataset.table.rows
+
+
+def _places(dataset: Dataset, rows: Rows) -> Rows:
+    """Where predictions have these rows."""
+    return rows if has_all_rows(dataset) else np.searchsorted(dataset.splits.open, rows)
+
+
+def _rows_at(dataset: Dataset, places: Rows) -> Rows:
+    """The rows at these places of predictions."""
+    return places if has_all_rows(dataset) else dataset.splits.open[places]
 
 
 def _interval(dataset: Dataset, metric: str, predictions: Floats, threshold: Floats | None, *, seed: int) -> tuple[float | None, float | None]:
     """The interval of the out-of-fold score, for the leaderboard; drawn by the units of the split."""
-    rows = np.flatnonzero(~np.isnan(predictions[0, :, 0]))
+    known = np.flatnonzero(~np.isnan(predictions[0, :, 0]))
+    rows = _rows_at(dataset, known)
     truth, weight = _truth(dataset, rows)
     unit = dataset.splits.unit_of(dataset.group, rows)
-    at = None if threshold is None else threshold[:, rows]
-    return evidence.quick_interval(metric, truth, predictions[:, rows], unit=unit, weight=weight, threshold=at, seed=seed)
+    at = None if threshold is None else threshold[:, known]
+    return evidence.quick_interval(metric, truth, predictions[:, known], unit=unit, weight=weight, threshold=at, seed=seed)
 
 
 def _score(dataset: Dataset, metric: str, rows: Rows, prediction: Floats, threshold: Floats | float | None) -> float | None:

@@ -3,16 +3,88 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median
 
-from trainwright.data.dataset import Dataset
+from trainwright.data.dataset import Dataset, Described
+from trainwright.data.read import Means
+from trainwright.data.room import Room
+from trainwright.engine.memory import PROCESS, for_workers
+from trainwright.errors import Infeasible
 from trainwright.learners import learner_class, make
-from trainwright.plan.model import LearnerChoice
+from trainwright.plan.model import LearnerChoice, Plan
+from trainwright.runtime.columns import Coded, Columns
+from trainwright.tasks import TASKS
 
 STARTUP = 0.3  # seconds of a job beyond its fits: fork, mapping columns, writing results
 UNMEASURED = 0.25  # of a card's guess, for a learner that was not yet measured in this run: rather a try that is ended than none
+
+
+FEWEST = 1000  # rows of a sample that is worth training on
+CELL = 4.0  # bytes of a feature
+
+
+def means_of(asked: Plan, folder: Path | None = None) -> Means:
+    """What reading may take under the plan's cap; `folder` is the run's, where large arrays go. Without one nothing is trained, only looked at."""
+    from trainwright.select.resolve import default_memory, named, workers_of
+
+    cap, workers = asked.memory or default_memory(), workers_of(asked)
+    each = (for_workers(cap) - PROCESS * (1 + workers)) / workers
+
+    def fits(described: Sequence[Described], columns: Columns, task: str, classes: int) -> int | None:
+        if asked.engine == "inline" and asked.memory is None:
+            return None
+        learners = [choice.name for choice in named(asked, TASKS[task])]
+        try:
+            return rows_that_fit(each, learners, described, columns, classes, cap=cap)
+        except Infeasible:
+            if folder is None:
+                return max(FEWEST, room.rows)
+            raise
+
+    room = Room.under(cap, folder)
+    return Means(room, fits)
+
+
+def rows_that_fit(room: float, learners: Sequence[str], described: Sequence[Described], columns: Columns, classes: int, *, cap: int) -> int:
+    """Rows with which half of the learners, by their cards, fit into `room` bytes: their typed columns, the matrix made of them, twice, and the fit.
+
+    The others are not started, or end by the cap. By all of them, one learner that needs much would take the rows from those that need little.
+    Raises  Infeasible TW073 when not even FEWEST rows fit.
+    """
+    typed = sum(4.0 if isinstance(columns[d.schema.name], Coded) else 8.0 for d in described)
+    fitting = sorted((_rows(room, name, described, classes, typed) for name in learners), reverse=True)
+    rows = int(fitting[(len(fitting) - 1) // 2])
+    if rows < FEWEST:
+        raise Infeasible(
+            "TW073",
+            f"not even {FEWEST:,} rows fit the memory",
+            where=f"--memory {cap / 1e6:.0f}MB, {len(described):,} features",
+            why="the programs alone take most of it, and each worker needs its own",
+            fix="give more --memory, fewer --workers, or --drop columns",
+        )
+    return rows
+
+
+def _rows(room: float, name: str, described: Sequence[Described], classes: int, typed: float) -> float:
+    """Rows with which one learner fits. Cards are straight lines in rows: two points say all."""
+    card = learner_class(name).card
+    width = max(1, sum(_width(d, card.reads) for d in described))
+    made = 0.0 if card.reads in ("columns", "nothing") else 2 * CELL * width
+    few, many = (card.memory(rows, width, max(1, classes)) for rows in (100_000, 200_000))
+    each = (many - few) / 100_000 + typed + made
+    fixed = max(0.0, few - (many - few))
+    return max(0.0, (room - fixed) / max(each, 1.0))
+
+
+def _width(described: Described, reads: str) -> int:
+    """Features that become of one column, at most."""
+    if described.schema.kind == "category" and reads in ("scaled", "filled"):
+        most = 100 if reads == "scaled" else 10
+        return min(described.distinct, most) + 2 if reads == "scaled" or described.distinct <= most else 1
+    return 2 if reads in ("scaled", "filled") and described.missing else 1
 
 
 @dataclass(frozen=True, slots=True)

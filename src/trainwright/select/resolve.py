@@ -6,6 +6,8 @@ import os
 
 from trainwright.data.cleaning import written_out
 from trainwright.data.dataset import Dataset
+from trainwright.data.prepare import BEYOND
+from trainwright.engine.memory import PROCESS, for_workers
 from trainwright.errors import RequestError, nearest
 from trainwright.learners import learner_class, make, names
 from trainwright.plan.model import LearnerChoice, Plan, Weigh
@@ -54,6 +56,7 @@ def resolve(asked: Plan, dataset: Dataset) -> Plan:
         "time": asked.time if asked.candidates or asked.time else DEFAULT_SECONDS,
         "memory": asked.memory or default_memory(),
         "workers": workers_of(asked),
+        "rows": len(dataset.splits.open) if BEYOND in dataset.dropped else asked.rows,
     }
     return Plan.model_validate(asked.model_dump() | {name: getattr(asked, name) for name in ("learners", "transforms", "allow")} | decided)
 
@@ -63,6 +66,14 @@ def candidates(asked: Plan, task: Task, dataset: Dataset) -> list[LearnerChoice]
 
     Where a class is rare, or ways to make it count are asked for, there are candidates for each of them besides.
     """
+    chosen = _with_ways(named(asked, task), asked, task, dataset)
+    baselines = [LearnerChoice(name=name, settings={}) for name in task.baselines]
+    rest = [choice for choice in _without_repeats(chosen) if choice not in baselines]
+    return [*baselines, *(rest[: asked.candidates] if asked.candidates else rest)]
+
+
+def named(asked: Plan, task: Task) -> list[LearnerChoice]:
+    """What was asked for, with exact settings where given, else our list narrowed to the learners named. Raises as `resolve`."""
     fixed = portfolio(task.output)
     if asked.learners:
         wanted = [choice.model_copy(update={"name": full_name(choice.name)}) for choice in asked.learners]
@@ -73,12 +84,8 @@ def candidates(asked: Plan, task: Task, dataset: Dataset) -> list[LearnerChoice]
             alike = [entry for entry in fixed if entry.name == choice.name]
             exact = choice.model_copy(update={"settings": choice.settings or {}})
             chosen += [exact] if choice.settings is not None or not alike else alike
-    else:
-        chosen = fixed
-    chosen = _with_ways(chosen, asked, task, dataset)
-    baselines = [LearnerChoice(name=name, settings={}) for name in task.baselines]
-    rest = [choice for choice in _without_repeats(chosen) if choice not in baselines]
-    return [*baselines, *(rest[: asked.candidates] if asked.candidates else rest)]
+        return chosen
+    return fixed
 
 
 def _ways(asked: Plan, task: Task, dataset: Dataset) -> tuple[str, ...]:
@@ -194,8 +201,10 @@ def available_cores() -> int:
 
 
 def workers_of(asked: Plan) -> int:
-    """Candidates at once: as asked, else as many as the cores have room for."""
-    return asked.workers or max(1, available_cores() // asked.threads)
+    """Candidates at once: as asked, else as many as the cores, and the memory cap, have room for."""
+    cap = asked.memory or default_memory()
+    room = (for_workers(cap) - PROCESS) // (2 * PROCESS)  # a worker with as much for its rows as it takes without any
+    return asked.workers or max(1, min(available_cores() // asked.threads, room))
 
 
 def default_memory() -> int:

@@ -39,6 +39,7 @@ class Replay:
     shipped: int  # the candidate that shipped
     baselines: tuple[int, ...]  # those that became bundles, and so are compared with
     probes: frozenset[str] = frozenset()  # the probes of transforms that ended with an answer
+    cost: bool = True  # whether the cost of training on a part of the rows was measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,12 +21,15 @@ CHECKS: tuple[Check, ...] = tuple(
 )
 
 
-def find(dataset: Dataset, *, protected: tuple[str, ...] = (), allow: frozenset[str] = frozenset(), seed: int = 0) -> tuple[Finding, ...]:
+def find(
+    dataset: Dataset, *, protected: tuple[str, ...] = (), allow: frozenset[str] = frozenset(), seed: int = 0, most: int | None = None
+) -> tuple[Finding, ...]:
     """All findings of a dataset. The same dataset, names and seed give the same findings.
 
-    A finding whose code is in `allow` stays in the list but does not block.
+    A finding whose code is in `allow` stays in the list but does not block. With `most`, checks look at no more open and no more sealed rows
+    than this, drawn by the seed; TW170 then says so.
     """
-    subject = Subject(dataset, protected, seed)
+    subject = Subject(dataset, protected, seed, most=most)
     found: list[Finding] = []
     with np.errstate(all="ignore"):  # infinities and empty groups are judged where they come up
         for check in CHECKS:

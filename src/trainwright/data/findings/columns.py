@@ -161,7 +161,16 @@ def _categories(subject: Subject) -> dict[str, np.ndarray]:
 
 
 def limited(subject: Subject) -> Iterable[Found]:
-    """TW170: what was not looked at, because the table is wide."""
+    """TW170: what was not looked at, because the table is wide or long."""
+    splits = subject.dataset.splits
+    looked, of = len(subject.open) + len(subject.sealed), len(splits.open) + len(splits.sealed)
+    if looked < of:
+        yield Found(
+            where=f"{of:,} rows",
+            what=f"checks of rows looked at {looked:,} of {of:,} rows, drawn at random; rows that repeat (TW120, TW121) were looked for among these",
+            fix="give more --memory if rare cases matter; kinds, missing cells and distinct values were counted on all rows",
+            figures={"rows": of, "looked_at": looked},
+        )
     if len(subject.features) > PAIR_COLUMNS:
         yield Found(
             where=f"{len(subject.features):,} features",

@@ -64,6 +64,7 @@ class Subject:
     protected: tuple[str, ...] = ()
     seed: int = 0
     memo: dict[str, Any] = field(default_factory=dict)
+    most: int | None = None  # open rows, and sealed rows, that may be looked at
 
     def once(self, key: str, make: Callable[[], T]) -> T:
         """`make()`, the first time; later the same value again. What two checks both need is worked out once."""
@@ -72,13 +73,15 @@ class Subject:
         value: T = self.memo[key]
         return value
 
-    @property
+    @cached_property
     def open(self) -> Rows:
-        return self.dataset.splits.open
+        rows = self.dataset.splits.open
+        return rows if self.most is None else self.sample(rows, self.most, "open rows")
 
-    @property
+    @cached_property
     def sealed(self) -> Rows:
-        return self.dataset.splits.sealed
+        rows = self.dataset.splits.sealed
+        return rows if self.most is None else self.sample(rows, self.most, "sealed rows")
 
     @property
     def features(self) -> tuple[str, ...]:

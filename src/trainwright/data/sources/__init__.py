@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -166,6 +166,39 @@ def all_there(scanned: Scanned, like: Sequence[ColumnSchema], path: str) -> None
         )  # fmt: skip
 
 
+def typed_chunks(
+    opened: Opened, like: Sequence[ColumnSchema], identifier: str | None = None
+) -> Iterator[tuple[dict[str, Column], list[str | None] | None]]:
+    """The columns of an earlier table, read by its rules, a chunk of rows at a time, of a source that has chunks; and the cells of `identifier`.
+
+    Raises  as `read_table` with `like`; where cells do not fit, all of that column's are counted first.
+    """
+    scanned = opened.scanned
+    named = () if identifier is None else (ColumnSchema(name=identifier, kind="identifier"),)
+    all_there(scanned, like, opened.path)
+    all_there(scanned, named, opened.path)
+    assert scanned.chunks is not None  # the caller asked
+    wanted = {schema.name: schema for schema in like}
+    names = list(wanted)
+    wrong: ColumnSchema | None = None
+    start = count = first = 0
+    for frame in scanned.chunks(list(dict.fromkeys([*names, *(schema.name for schema in named)]))):
+        typed: dict[str, Column] = {}
+        for name in [wrong.name] if wrong is not None else names:
+            cells = type_series(frame[name], wanted[name])
+            if len(cells.bad):
+                first = first if wrong is not None else start + int(cells.bad[0])
+                wrong, count = wanted[name], count + len(cells.bad)
+                break
+            typed[name] = cells.column
+        start += frame.height
+        if wrong is None:
+            words = [type_series(frame[schema.name], schema).column for schema in named]
+            yield typed, words[0].words() if words and isinstance(words[0], Coded) else None
+    if wrong is not None:
+        raise unfit(wrong, count, first, Asked(path=opened.path, lines=_Lines(opened).place))
+
+
 def digest_columns(columns: Mapping[str, Column]) -> str:
     """SHA-256 over the typed columns: names, kinds of storage, numbers bit by bit, words."""
     digest = hashlib.sha256()
@@ -180,4 +213,4 @@ def digest_columns(columns: Mapping[str, Column]) -> str:
     return digest.hexdigest()
 
 
-__all__ = ["Opened", "Place", "all_there", "digest_columns", "line_of", "no_column", "open_source", "place_of_row", "read_table"]
+__all__ = ["Opened", "Place", "all_there", "digest_columns", "line_of", "no_column", "open_source", "place_of_row", "read_table", "typed_chunks"]
