@@ -237,8 +237,11 @@ def measure_bundle(
         thresholds = {name: one.threshold for name, one in {"": bundle, **shipped_too}.items()}
         each: dict[str, tuple[float, ...]] = {name: () if at is None else (at,) for name, at in thresholds.items()}
         notes: tuple[str, ...] = ()
+        if any(isinstance(step, Windows) and step.target for _, step, _ in bundle.steps):
+            dry = "the past of the target is what was known when training ended; a server that is told outcomes as they come in knows more"
+            notes = (dry,)
         if splits.how.startswith("time"):
-            notes = ("rows that follow one another in time are alike; the intervals take them as independent and are too narrow for that",)
+            notes += ("rows that follow one another in time are alike; the intervals take them as independent and are too narrow for that",)
     else:
         rows = splits.measured
         whole = procedure(outcomes, plan.metric, [fold.test for fold in splits.folds], splits.repeats, log.folder)

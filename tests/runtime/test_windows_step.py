@@ -102,6 +102,23 @@ def test_later_rows_with_a_history_are_as_in_the_whole_table_to_the_last_bit(rng
         np.testing.assert_array_equal(again[name][len(kept) :], whole[name][after])
 
 
+def test_one_row_at_a_time_sees_the_same_past(rng: np.random.Generator) -> None:
+    """With many keys a row looks at its own key's events alone."""
+    columns = made(rng, 900, keys=100)
+    with np.errstate(invalid="ignore"):
+        before, after = np.flatnonzero(columns["when"] < 40), np.flatnonzero(~(columns["when"] < 40))
+    told = step(columns).after(take_all(columns, before))
+    for row in after[:60]:
+        alone = told.apply(take_all(columns, np.array([row])))
+        beside = told.after(take_all(columns, after)).apply(take_all(columns, np.array([row])))
+        whole = told.apply(take_all(columns, after))
+        for name in told.names:
+            np.testing.assert_array_equal(beside[name][0], whole[name][np.searchsorted(after, row)])
+            if not np.isnan(columns["when"][row]):
+                seen = step(columns).apply(take_all(columns, np.append(before, row)))  # as if nothing had come between
+                np.testing.assert_array_equal(alone[name][0], seen[name][-1])
+
+
 def dataclasses_until(made_after: Windows) -> Windows:
     """The step as a bundle holds it: what it knows is its own history, up to each key's last event."""
     import dataclasses

@@ -68,10 +68,10 @@ def look_at(asked: Plan, rows: object | None, means: Means | None = None) -> Dat
     table, done = clean_columns(read_rows(asked, rows, room), asked.clean, target=asked.target)
     test = read_table(place_with_part(asked.test), like=[described.schema for described in table.described], room=room) if asked.test else None
     held = tuple(name for name in asked.drop if name in table.columns)  # a dropped column of lists has no typed form: it is left out already
-    dataset = prepare(asked.model_copy(update={"drop": held}), table, test, done, fits=means.fits, room=room)
-    dataset = with_windows(dataset, asked.transforms)
+    prepared = prepare(asked.model_copy(update={"drop": held}), table, test, done, fits=means.fits, room=room)
+    dataset = with_windows(prepared, asked.transforms)  # whose columns are sound by how they are made: findings look at what came from outside
     allowed = frozenset(item.code for item in asked.allow)
-    findings = find(dataset, protected=asked.protected, allow=allowed, seed=asked.seed, most=room.rows)
+    findings = find(prepared, protected=asked.protected, allow=allowed, seed=asked.seed, most=room.rows)
     return dataclasses.replace(dataset, findings=findings)
 
 

@@ -1,4 +1,4 @@
-"""Windowed aggregates as columns of the dataset: made once, from strictly earlier rows of the same key, before folds and findings see them.
+"""Windowed aggregates as columns of the dataset: made once, from strictly earlier rows of the same key, before folds see them.
 
 Takes    the plan's `windows`, a prepared dataset (target decoded, splits drawn).
 Gives    the dataset with a float64 column for each aggregate; and the runtime step that makes the same columns when serving, with the history

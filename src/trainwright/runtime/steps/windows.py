@@ -73,6 +73,8 @@ class Windows(FromParts):
     values: Floats = field(default_factory=lambda: np.empty(0))  # (events,) NaN where missing; () where `of` is ""
     until: Floats = field(default_factory=lambda: np.empty(0))  # (keys,) up to when rows are in the history already; () for each key's last event
     _index: Mapping[str, int] = field(init=False, repr=False)
+    _starts: Numbers = field(init=False, repr=False)  # (keys + 1,) where each key's events begin
+    _last: Floats = field(init=False, repr=False)  # (keys + 1,) up to when each key's rows are known; NaN for none, and for a key that is not known
 
     def __post_init__(self) -> None:
         for name in ("key", "time"):
@@ -101,7 +103,14 @@ class Windows(FromParts):
         if count > 1 and ((np.diff(self.key_codes) < 0) | ((np.diff(self.key_codes) == 0) & (np.diff(self.times) < 0))).any():
             raise checks.refuse(self.kind, "the history is not in order")
         checks.array(self.kind, "until", self.until, dtype=np.float64, shape=(len(self.keys) if len(self.until) else 0,), finite=False)
+        last = np.full(len(self.keys) + 1, np.nan)
+        if len(self.until):
+            last[:-1] = self.until
+        else:
+            last[self.key_codes] = self.times  # ascending: the last one stays
         object.__setattr__(self, "_index", {word: number for number, word in enumerate(self.keys)})
+        object.__setattr__(self, "_starts", np.searchsorted(self.key_codes, np.arange(len(self.keys) + 1)).astype(np.int64))
+        object.__setattr__(self, "_last", last)
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -140,7 +149,7 @@ class Windows(FromParts):
         times = np.concatenate([self.times, time[new]])
         order = np.lexsort((times, keys))
         values = np.concatenate([self.values, value[new]])[order] if self.of else np.empty(0)
-        until = np.concatenate([self._until(), np.full(len(merged) - len(self.keys), np.nan)])  # rows served later are new, whatever was given here
+        until = np.concatenate([self._last[:-1], np.full(len(merged) - len(self.keys), np.nan)])  # rows served later are new, whatever was given here
         return dataclasses.replace(self, keys=tuple(merged), key_codes=keys[order].astype(np.int32), times=times[order], values=values, until=until)
 
     def apply(self, columns: Columns) -> Columns:
@@ -152,8 +161,9 @@ class Windows(FromParts):
         known = (key >= 0) & ~np.isnan(time)
         new = known & ~self._covered(key, time)
         value = self._values_of(columns, rows, given=False)
-        units, there = self._in_units(np.concatenate([self.values, value[new]]) if self.of else np.zeros(len(self.times) + int(new.sum())))
-        keys, times = np.concatenate([self.key_codes.astype(np.int64), key[new]]), np.concatenate([self.times, time[new]])
+        held = self._held(key[known])
+        keys, times = np.concatenate([self.key_codes[held].astype(np.int64), key[new]]), np.concatenate([self.times[held], time[new]])
+        units, there = self._in_units(np.concatenate([self.values[held], value[new]]) if self.of else np.zeros(len(times)))
         order = np.lexsort((times, keys))
         events = Events(keys[order], times[order], units[order], there[order])
         asked = np.flatnonzero(known)
@@ -168,15 +178,15 @@ class Windows(FromParts):
 
     def _covered(self, key: Numbers, time: Floats) -> NDArray[np.bool_]:
         """Which rows the history has already: those of a key that it knows, not later than that key's last event."""
-        until = np.append(self._until(), np.nan)
-        return np.asarray(time <= until[np.where((key >= 0) & (key < len(self.keys)), key, len(self.keys))])
+        return np.asarray(time <= self._last[np.where((key >= 0) & (key < len(self.keys)), key, len(self.keys))])
 
-    def _until(self) -> Floats:
-        if len(self.until):
-            return self.until
-        last = np.full(len(self.keys), np.nan)
-        last[self.key_codes] = self.times  # ascending: the last one stays
-        return last
+    def _held(self, key: Numbers) -> slice | Numbers:
+        """The events of the history that these keys need: those of the keys themselves where they are few, so that one row is quick."""
+        used = np.unique(key)
+        used = used[used < len(self.keys)]
+        if len(used) > len(self.keys) // 8:
+            return slice(None)
+        return np.concatenate([np.empty(0, np.int64), *(np.arange(self._starts[one], self._starts[one + 1]) for one in used.tolist())])
 
     def _values_of(self, columns: Columns, rows: int, *, given: bool) -> Floats:
         if not self.of:
