@@ -1,6 +1,6 @@
 """A file of five times the memory cap: checked, trained on, predicted; the memory of all processes together, measured from outside.
 
-The cap is 800 MB by default, and the file is made until it is five times as large. Training tries the baselines and one configuration of boosting, without a
+The cap is 800 MB by default, and the file is five times as large. Training tries the baselines and one configuration of boosting, without a
 limit of time: what is asked here is whether the cap is kept, and what was said of the rows that did not fit.
 """
 

@@ -17,8 +17,8 @@ STEP = 0.02  # seconds between two looks
 def watched(command: Sequence[str | Path], *, environment: dict[str, str] | None = None) -> dict[str, Any]:
     """Run a command to its end.
 
-    Gives   `code`, `seconds`, `cpu` (of it and of all that it waited for), `peak` (anonymous + shared bytes, as the cap counts them), `resident` (of the
-            largest single process, mapped files included, as the system counted it), `load` (of the machine, before and after).
+    Gives   `code`, `seconds`, `cpu` (of it and of all that it waited for), `peak` (anonymous + shared bytes, as the cap counts them), `resident`
+            (of the largest single process, mapped files included, as the system counted it), `load` (of the machine, before and after).
     """
     load, started = os.getloadavg()[0], time.monotonic()
     process = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment)

@@ -128,11 +128,16 @@ def _quotas(sizes: Rows, most: int) -> Rows:
     rare = np.zeros(len(sizes), np.bool_)
     while True:
         room, shared = most - int(least[rare].sum()), max(1, int(sizes[~rare].sum()))
-        quotas = np.where(rare, least, np.floor(sizes * (room / shared)).astype(np.int64))
+        exact = np.where(rare, least, sizes * (room / shared))
+        quotas = np.minimum(np.floor(exact).astype(np.int64), sizes)
         short = ~rare & (quotas < least)
         if not short.any():
-            return np.asarray(np.minimum(quotas, sizes))
+            break
         rare |= short
+    order = np.argsort(quotas - exact, kind="stable")  # what is left over goes to the largest remainders: `most` rows in all, so that
+    order = order[quotas[order] < sizes[order]]  # a plan that names their number finds the very same rows
+    quotas[order[: most - int(quotas.sum())]] += 1
+    return quotas
 
 
 def _lowest(rows: Rows, start: int, count: int) -> Rows:
