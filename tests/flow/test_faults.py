@@ -23,7 +23,7 @@ import json, sys
 from pathlib import Path
 import fault_runs as runs
 from power_cut import CUTS
-place, every = Path(sys.argv[1]), 29
+place, every = Path(sys.argv[1]), 41
 runs.preload()
 family = runs.undisturbed("tabular/tree", place / "tree")
 found = {
@@ -50,7 +50,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, 
 
 
 @pytest.mark.parametrize(
-    ("kind", "least"), [("calm", 1), ("kill", 16), ("power cut", 30), ("refused", 32), ("log", 40), ("kill in a worker", 6), ("writes", 5)]
+    ("kind", "least"), [("calm", 1), ("kill", 12), ("power cut", 18), ("refused", 24), ("log", 30), ("kill in a worker", 4), ("writes", 5)]
 )
 def test_nothing_breaks_a_run(found: dict[str, list[dict[str, Any]]], kind: str, least: int) -> None:
     assert [case for case in found[kind] if not case["ok"]] == []
