@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import resource
 import struct
 import subprocess
 import sys
@@ -24,8 +25,10 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 import small_bundles as small
 from trainwright import runtime
 from trainwright.bundle import add_evidence, write_zip
+from trainwright.bundle.write import write_bundle
 from trainwright.errors import BundleError
 from trainwright.runtime import graphs
+from trainwright.runtime.steps import Linear, Link
 
 Change = Callable[[dict[str, Any], dict[str, bytes]], None]
 
@@ -585,6 +588,17 @@ def wide(values: int) -> bytes:
 def test_values_that_are_too_large_together(sound: Path, tmp_path: Path):
     assert "together" in refused(changed(sound, tmp_path / "b", add("model.graph.onnx", wide(40))), "TW054").what
     graphs.check(wide(2))
+
+
+def test_a_step_that_is_wider_than_all_that_reads_it_makes_batches_smaller(tmp_path: Path):
+    """Linear regression with 200,000 outputs and a manifest of one number: 20,000 rows at once would be 32 GB before anybody looks at the shape."""
+    wide_model = Linear(weights=np.zeros((5, 200_000)), offset=np.zeros(200_000))
+    steps = [*small.front(), ("model", wide_model, ("concat",)), ("link", Link(name="identity"), ("model",))]
+    bundle = write_bundle(tmp_path / "b", task="regression", output={"kind": "number"}, steps=steps, features=small.FEATURES, sketches=small.SKETCHES)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(BundleError, match="TW056"):
+        bundle.predict(small.rows(20_000))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2 << 20  # KiB
 
 
 OPENED = """

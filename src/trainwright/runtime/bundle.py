@@ -21,6 +21,7 @@ from trainwright.runtime.graphs import BATCH
 from trainwright.runtime.limits import bad
 from trainwright.runtime.notebook import glance
 from trainwright.runtime.schema import ColumnSchema
+from trainwright.runtime.step import Step
 from trainwright.runtime.steps.windows import Windows, earlier_columns, no_earlier
 
 CELLS = 1 << 26  # of the feature matrix of one batch: 256 MB as float32
@@ -62,7 +63,7 @@ class Bundle:
         object.__setattr__(self, "_first", first)
         object.__setattr__(self, "_whole", whole)
         object.__setattr__(self, "_rest", tuple(placed for placed in behind if placed not in first and placed not in whole))
-        widest = max((sum(getattr(step, "widths", ())) for _, step, _ in self.steps), default=0)  # only `concat` makes a matrix wider
+        widest = max((_widest(step) for _, step, _ in self.steps), default=0)
         object.__setattr__(self, "_batch", min(BATCH, max(64, CELLS // max(1, widest))))
         object.__setattr__(self, "_decide", next((step for name, step, _ in self.steps if name == self.decider), None))
 
@@ -175,6 +176,14 @@ class Bundle:
             evidence=self.evidence,
             digest=self.model_digest,
         )
+
+
+def _widest(step: Step) -> int:
+    """The most columns that a step makes of one row, as far as its fields tell: a stranger's step may be wider than all that reads it."""
+    words = sum(map(len, getattr(step, "vocabularies", ()))) if step.kind == "onehot" else 0
+    constant = len(getattr(step, "values", ())) if step.kind == "constant" else 0
+    model = max(getattr(step, "outputs", 0), len(getattr(step, "offset", ())), len(getattr(step, "prior", ())))
+    return max(sum(getattr(step, "widths", ())), words, constant, model)
 
 
 def _run(steps: Sequence[Placed], given: Mapping[str, Any]) -> dict[str, Any]:
