@@ -591,8 +591,8 @@ def test_values_that_are_too_large_together(sound: Path, tmp_path: Path):
 
 
 def test_a_step_that_is_wider_than_all_that_reads_it_makes_batches_smaller(tmp_path: Path):
-    """Linear regression with 200,000 outputs and a manifest of one number: 20,000 rows at once would be 32 GB before anybody looks at the shape."""
-    wide_model = Linear(weights=np.zeros((5, 200_000)), offset=np.zeros(200_000))
+    """Linear regression with 20,000 outputs and a manifest of one number: 16,384 rows at once would be 5 GB before anybody looks at the shape."""
+    wide_model = Linear(weights=np.zeros((5, 20_000)), offset=np.zeros(20_000))
     steps = [*small.front(), ("model", wide_model, ("concat",)), ("link", Link(name="identity"), ("model",))]
     bundle = write_bundle(tmp_path / "b", task="regression", output={"kind": "number"}, steps=steps, features=small.FEATURES, sketches=small.SKETCHES)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
