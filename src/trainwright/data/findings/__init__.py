@@ -10,15 +10,30 @@ from __future__ import annotations
 import numpy as np
 
 from trainwright.data.dataset import Dataset, Finding
-from trainwright.data.findings import bias, columns, coverage, given, leaks, personal, relations, rows, structure, target
+from trainwright.data.findings import (
+    bias,
+    columns,
+    coverage,
+    given,
+    labels,
+    later,
+    leaks,
+    missing,
+    near,
+    outliers,
+    personal,
+    proxies,
+    relations,
+    rows,
+    spellings,
+    structure,
+    target,
+)
 from trainwright.data.findings.interface import Check, Found, Subject
 
-CHECKS: tuple[Check, ...] = tuple(
-    sorted(
-        (check for family in (leaks, given, columns, rows, relations, target, structure, personal, bias, coverage) for check in family.CHECKS),
-        key=lambda c: c.code,
-    )
-)
+FAMILIES = (leaks, given, columns, rows, near, relations, target, labels, missing, structure, later, outliers, spellings)
+ABOUT_PEOPLE = (personal, bias, proxies, coverage)
+CHECKS: tuple[Check, ...] = tuple(sorted((check for family in (*FAMILIES, *ABOUT_PEOPLE) for check in family.CHECKS), key=lambda c: c.code))
 
 
 def find(

@@ -1,0 +1,268 @@
+"""Rows that are nearly copies: equal up to small changes of numbers, or to one or two cells (TW180); and such pairs on both sides of a given
+split (TW181). Both warn.
+
+In       the features of open rows (for TW181 of sealed ones too); exact copies are left to TW120 and TW103.
+Out      how many pairs, the rows, and how many of the pairs stand in different folds.
+How      candidates come from bands of columns (two rows that differ in few cells are equal in some band), with numbers cut into coarse cells
+         of two offsets, and neighbours in each sorted band are compared (Hernandez & Stolfo 1995, SIGMOD: sorted neighbourhoods). The
+         distance of two rows is the mean difference of their cells, the few most different ones left aside.
+Chance   in a coarse table near rows are the rule. A pair counts only if it is nearer than chance allows at this very place: with the
+         distance r to the nearest of a sample of M other rows, one expects n/M (d/r)^m of n rows within d, where m is the table's intrinsic
+         dimension (from ratios of distances to the nearest rows, after Facco et al. 2017, Scientific Reports 7:12140).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainwright.data.findings.given import is_given
+from trainwright.data.findings.interface import Check, Found, Subject, count, figure, names, share
+from trainwright.data.findings.measures import fingerprints
+from trainwright.record.seeds import rng_for
+from trainwright.runtime.columns import Coded, Column, Floats, Rows
+
+BANDS = 4
+CELL = 0.25  # of a number's 25-75 % range: the width of the cells in which numbers count as equal for the search
+COLUMNS = 200  # that take part, drawn by the seed
+WITHIN = 3  # neighbours in a sorted band that are compared
+MOST_PAIRS = 200_000  # that are measured
+JUDGED = 600  # pairs that are judged against chance; the rest by the same bound
+AROUND = 500  # other rows that say how near rows are by chance
+NEAR = 0.05  # the largest distance of a pair that is told, in 25-75 % ranges (or different cells) for each column
+EXPECTED = 0.01  # pairs by chance, in all
+GAPS = 0.3  # the share of gaps of a row that is compared: rows of gaps are alike, but no copies
+LONG = 200_000  # rows beyond which one offset of the coarse cells must do
+LEAST_ROWS = 100
+LEAST_COLUMNS = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """Rows in one unit: numbers divided by their spread, words as numbers of their own. (rows, columns)"""
+
+    values: NDArray[np.float32]  # NaN where missing
+    words: NDArray[np.bool_]  # (columns,) whether a column holds words (or numbers of few values): equal or not, nothing between
+    aside: int  # cells of a pair that are left aside
+    floor: float  # differences below this mean nothing: half of the least step between cells, and what is left aside of words
+
+    def distance(self, a: Rows, b: Rows) -> Floats:
+        """(pairs,) the mean difference of two rows over all columns but the `aside` most different ones."""
+        x, y = self.values[a], self.values[b]
+        gone_x, gone_y = np.isnan(x), np.isnan(y)
+        apart = np.minimum(np.abs(x - y), 1.0)
+        apart[:, self.words] = (x != y)[:, self.words]
+        apart[gone_x & gone_y] = 0.0
+        apart[gone_x ^ gone_y] = 1.0
+        kept = apart.shape[1] - self.aside
+        return np.asarray(np.partition(apart, kept - 1, axis=1)[:, :kept].mean(axis=1), dtype=np.float64)
+
+
+def cells_of(subject: Subject, chosen: list[str], rows: Rows) -> Cells:
+    values = np.empty((len(rows), len(chosen)), dtype=np.float32)
+    words = np.zeros(len(chosen), dtype=bool)
+    steps = np.zeros(len(chosen))  # the least difference of two cells
+    for place, name in enumerate(chosen):
+        column = subject.column(name, rows)
+        if isinstance(column, Coded):
+            values[:, place] = np.where(column.codes < 0, np.nan, column.codes)
+            words[place], steps[place] = True, 1.0
+            continue
+        some = column[np.isfinite(column)]
+        spread, different = _spread(some), np.unique(some[:2_000])
+        words[place] = spread == 0 or len(different) <= 2
+        steps[place] = 1.0 if words[place] else min(1.0, float(np.median(np.diff(different))) / spread)
+        scaled = column if words[place] else (column - np.median(some)) / spread
+        values[:, place] = np.where(np.isfinite(column), scaled, np.nan)
+    aside = max(1, len(chosen) // 8)
+    kept = len(chosen) - aside
+    floor = 0.5 * float(steps.mean()) + aside * float(words.mean()) / kept + 1e-4  # a cell of words left aside is a difference unseen
+    return Cells(values, words, aside, floor)
+
+
+def _spread(values: Floats) -> float:
+    low, high = np.quantile(values[:: max(1, len(values) // 20_000)], [0.25, 0.75]) if len(values) else (0.0, 0.0)
+    return float(high - low) or float(values.std() if len(values) else 0.0)
+
+
+def candidates(cells: Cells, rng: np.random.Generator) -> tuple[Rows, Rows]:
+    """Pairs of positions that are equal in some band of columns, each pair once; at most MOST_PAIRS."""
+    n, columns = cells.values.shape
+    order = rng.permutation(columns)
+    found: list[Rows] = []
+    for offset in (0.0, 0.5) if n <= LONG else (0.0,):
+        keys = []
+        for band in np.array_split(order, min(BANDS, columns)):
+            total = np.zeros(n, dtype=np.uint64)
+            for place in band.tolist():
+                x = cells.values[:, place]
+                cell = x if cells.words[place] else np.floor(x / CELL + offset)
+                bits = np.nan_to_num(cell, nan=-1e9, posinf=1e9, neginf=-1e9).astype(np.int64).view(np.uint64)
+                total = (total ^ bits) * np.uint64(0x9E3779B97F4A7C15)
+                total ^= total >> np.uint64(29)
+            keys.append(total)
+        for place, key in enumerate(keys):
+            by = np.lexsort((keys[(place + 1) % len(keys)], key)) if len(keys) > 1 else np.argsort(key, kind="stable")
+            for step in range(1, WITHIN + 1):
+                a, b = by[:-step], by[step:]
+                same = key[a] == key[b]
+                found.append(np.minimum(a, b)[same] * n + np.maximum(a, b)[same])
+    pairs = np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
+    if len(pairs) > MOST_PAIRS:
+        pairs = np.sort(rng.choice(pairs, MOST_PAIRS, replace=False))
+    return pairs // n, pairs % n
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairs:
+    """Near copies: row numbers of the source, the nearest first; and whether the search had to leave candidates out."""
+
+    first: Rows
+    second: Rows
+    looked: int  # rows
+    cut: bool
+
+
+def near_pairs(subject: Subject, rows: Rows, purpose: str) -> Pairs:
+    """Pairs of `rows` that are nearer than chance allows, exact copies left out."""
+    nothing = Pairs(np.empty(0, np.int64), np.empty(0, np.int64), len(rows), False)
+    chosen = [name for name in subject.features if subject.kinds[name] != "constant"]
+    rng = rng_for(subject.seed, "findings", "near copies", purpose)
+    if len(chosen) > COLUMNS:
+        chosen = sorted(rng.choice(chosen, COLUMNS, replace=False).tolist())
+    columns: list[Column] = [subject.dataset.table.columns[name] for name in subject.features]
+    if len(chosen) < LEAST_COLUMNS or len(rows) < LEAST_ROWS:
+        return nothing
+    _, first = np.unique(fingerprints(columns, rows), return_index=True)
+    kinds = rows[np.sort(first)]  # one row of each kind
+    if len(kinds) < LEAST_ROWS:
+        return nothing
+    cells = cells_of(subject, chosen, kinds)
+    filled = np.isnan(cells.values).mean(axis=1) <= GAPS
+    if filled.sum() < LEAST_ROWS:
+        return nothing
+    kinds, cells = kinds[filled], replace(cells, values=cells.values[filled])
+    a, b = candidates(cells, rng)
+    if len(a) == 0:
+        return nothing
+    distance = np.concatenate([cells.distance(a[start : start + 20_000], b[start : start + 20_000]) for start in range(0, len(a), 20_000)])
+    close = np.flatnonzero(distance <= NEAR)
+    close = close[np.argsort(distance[close], kind="stable")]
+    close = close[_clear(cells, a[close], b[close], distance[close], rng)]
+    return Pairs(kinds[a[close]], kinds[b[close]], len(kinds), len(a) >= MOST_PAIRS)
+
+
+def _clear(cells: Cells, a: Rows, b: Rows, distance: Floats, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """(pairs,) which pairs, the nearest first, are nearer than chance allows. Beyond JUDGED, as the share of a sample of them."""
+    n = len(cells.values)
+    around = rng.choice(n, min(AROUND, n), replace=False)
+    m = dimension(cells, around)
+    judged = np.arange(len(a)) if len(a) <= JUDGED else np.sort(rng.choice(len(a), JUDGED, replace=False))
+    clear = np.zeros(len(a), dtype=bool)
+    usual = np.empty(len(judged))
+    for place, pair in enumerate(judged.tolist()):
+        others = around[(around != a[pair]) & (around != b[pair])]
+        usual[place] = cells.distance(np.full(len(others), a[pair]), others).min()
+    expected = n / len(around) * ((distance[judged] + cells.floor) / (usual + cells.floor)) ** m
+    clear[judged] = expected * n < EXPECTED
+    if len(judged) < len(a) and clear[judged].mean() > 0.9:  # nearly all of the sample: then the others as well, each as near as these
+        clear[:] = True
+        clear[judged] = expected * n < EXPECTED
+    return clear
+
+
+def dimension(cells: Cells, places: Rows) -> float:
+    """The intrinsic dimension around some rows: how fast the number of rows grows with distance. At least 2."""
+    ratios = []
+    for row in places[:300].tolist():
+        others = places[places != row]
+        near = np.sort(np.partition(cells.distance(np.full(len(others), row), others), 2)[:3]) + cells.floor
+        ratios.append(np.log(near[2] / near[1]))  # exponential with the rate 2 m; the nearest may be a copy, and is left out
+    kept = int(0.9 * len(ratios))
+    ordered = np.sort(ratios)
+    total = float(ordered[:kept].sum() + (len(ratios) - kept) * ordered[kept - 1])  # the largest tenth counted as "at least so large"
+    return float(np.clip(kept / (2 * total) if total > 0 else 50.0, 2.0, 50.0))
+
+
+def near_copies(subject: Subject) -> Iterable[Found]:
+    """TW180: near copies among the open rows, and how many of the pairs the folds part."""
+    pairs = near_pairs(subject, subject.open, "open")
+    if len(pairs.first) == 0:
+        return
+    parted = parted_by_folds(subject, pairs)
+    later = np.unique(np.maximum(pairs.first, pairs.second))
+    yield Found(
+        where=f"rows {_said(pairs)}",
+        what=f"{count(len(later), 'row is/rows are')} nearly a copy of another ({share(len(later), len(subject.open))}), in "
+        f"{count(len(pairs.first), 'pair')}: equal but for small differences or a few cells, and nearer than chance allows"
+        + (f"; {count(parted, 'pair')} {'is' if parted == 1 else 'are'} parted by the folds" if parted else "")
+        + (f"; the search was cut at {MOST_PAIRS:,} pairs" if pairs.cut else ""),
+        fix="if they are records of one case, keep one of them (accept this finding's proposal) or name what they share: --split group:COL",
+        figures={
+            "pairs": len(pairs.first),
+            "rows": len(later),
+            "parted": parted,
+            "examples": [[int(a), int(b)] for a, b in zip(pairs.first[:100], pairs.second[:100], strict=True)],
+        },
+        proposes=({"do": "drop rows", "rows": later.tolist(), "of": subject.dataset.table.source.digest},),
+    )
+
+
+def _said(pairs: Pairs) -> str:
+    both = [f"{a} and {b}" for a, b in zip(pairs.first[:5].tolist(), pairs.second[:5].tolist(), strict=True)]
+    return ", ".join(both) + (", …" if len(pairs.first) > 5 else "")
+
+
+def parted_by_folds(subject: Subject, pairs: Pairs) -> int:
+    """How many pairs have one row in a fold's test and the other in its training rows, in the first repetition."""
+    splits = subject.dataset.splits
+    folds = splits.folds[: max(1, len(splits.folds) // max(1, splits.repeats))]
+    tests = np.full(subject.dataset.table.rows, -1, dtype=np.int64)
+    for number, fold in enumerate(folds):
+        tests[fold.test] = number
+    if not folds or splits.how.startswith("time"):
+        return 0
+    return int((tests[pairs.first] != tests[pairs.second]).sum())
+
+
+def near_copies_across(subject: Subject) -> Iterable[Found]:
+    """TW181: near copies with one row open and one sealed, where the split was given."""
+    if not is_given(subject):
+        return
+    everything = np.sort(np.concatenate([subject.open, subject.sealed]))
+    pairs = near_pairs(subject, everything, "both sides")
+    sealed = np.isin(pairs.first, subject.sealed)
+    across = sealed != np.isin(pairs.second, subject.sealed)
+    if not across.any():
+        return
+    rows = np.unique(np.where(sealed, pairs.first, pairs.second)[across])
+    yield Found(
+        where=f"rows {names([str(row) for row in rows[:100].tolist()], 5)}",
+        what=f"{count(len(rows), 'sealed row')} ({share(len(rows), len(subject.sealed))}) {'is' if len(rows) == 1 else 'are'} nearly a copy of an "
+        "open row: equal but for small differences or a few cells, and nearer than chance allows",
+        fix="take them out of one of the two sides, or let us draw the split by what they share: --split group:COL (and no --test)",
+        figures={"rows": rows[:100].tolist(), "count": len(rows), "share": figure(len(rows) / len(subject.sealed))},
+    )
+
+
+CHECKS = (
+    Check(
+        "TW180",
+        "Rows that are nearly copies",
+        False,
+        "a model is asked about a row of which it has learned the copy, and the score is flattered; copies also count twice",
+        False,
+        near_copies,
+    ),
+    Check(
+        "TW181",
+        "Near copies on both sides of the given split",
+        False,
+        "the test asks about rows of which the model has learned the copy: the score is flattered",
+        False,
+        near_copies_across,
+    ),
+)
