@@ -110,10 +110,15 @@ def need(module: str, *, extra: str, to: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != module.partition(".")[0]:
             raise  # it is installed, but something inside it is broken: do not hide that
-        raise MissingExtra(
-            "TW060",
-            f"{module} is not installed",
-            where=f"trying to {to}",
-            why=f"only the '{extra}' extra brings it, so that a server stays small",
-            fix=f"pip install 'trainwright[{extra}]'",
-        ) from None
+        raise missing(module, extra=extra, to=to) from None
+
+
+def missing(module: str, *, extra: str, to: str) -> MissingExtra:
+    """The error for a package that is not there."""
+    return MissingExtra(
+        "TW060",
+        f"{module} is not installed",
+        where=f"trying to {to}",
+        why=f"only the '{extra}' extra brings it, so that a server stays small",
+        fix=f"pip install 'trainwright[{extra}]'",
+    )

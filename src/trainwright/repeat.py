@@ -13,7 +13,7 @@ from trainwright.data import store
 from trainwright.data.read import look_at
 from trainwright.data.sources.place import place_of
 from trainwright.errors import SourceError
-from trainwright.learners import added_packages
+from trainwright.learners import added_packages, extra_packages
 from trainwright.plan.model import Plan
 from trainwright.plan.read import dump_plan
 from trainwright.record import files
@@ -23,7 +23,7 @@ from trainwright.select.cost import EVENT
 from trainwright.select.limits import means_of
 from trainwright.select.search import Replay
 
-LOCKED = (
+LOCKED = (  # whatever the run
     "trainwright",
     "numpy",
     "onnxruntime",
@@ -62,7 +62,8 @@ def lock(plan: Plan) -> str:
 
     kernels = sorted({library["architecture"] for library in threadpoolctl.threadpool_info() if library.get("architecture")})
     lines = [f"python=={platform.python_version()}", f"platform {platform.system()} {platform.machine()} {' '.join(kernels)}".rstrip()]
-    for name in (*LOCKED, *added_packages([choice.name for choice in plan.learners])):
+    used = [choice.name for choice in plan.learners]
+    for name in (*LOCKED, *extra_packages(used), *added_packages(used)):
         try:
             lines.append(f"{name}=={metadata.version(name)}")
         except metadata.PackageNotFoundError:

@@ -246,7 +246,7 @@ def test_listing_is_light():
 import sys
 from trainwright import learners
 [learners.make(name, {}) for name in learners.names() if name.startswith("tabular/")]
-print(*{"sklearn", "lightgbm", "onnx", "onnxruntime", "scipy", "pandas", "polars", "torch"} & set(sys.modules))
+print(*{"sklearn", "lightgbm", "xgboost", "catboost", "onnx", "onnxruntime", "scipy", "pandas", "polars", "torch"} & set(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

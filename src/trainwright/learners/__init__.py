@@ -9,11 +9,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from importlib import import_module, metadata
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from trainwright.errors import RequestError, nearest
+from trainwright.errors import RequestError, missing, nearest
 from trainwright.learners.interface import Learner
 
 GROUP = "trainwright.learners"
@@ -36,6 +37,15 @@ def added_packages(used: Iterable[str]) -> list[str]:
     """The packages, other than ours, from which these learners come."""
     added = _added()
     return sorted({entry.dist.name for name in used if (entry := added.get(name)) is not None and entry.dist is not None})
+
+
+def extra_packages(used: Iterable[str]) -> list[str]:
+    """The packages of extras on which these learners rest, by the names under which they are installed."""
+    modules = {module for name in used if (module := learner_class(name).card.package)}
+    if not modules:
+        return []
+    installed = metadata.packages_distributions()
+    return sorted({package for module in modules for package in installed.get(module, [module])})
 
 
 def names() -> tuple[str, ...]:
@@ -81,6 +91,13 @@ def _unusable(name: str, entry: metadata.EntryPoint, what: str) -> RequestError:
         why=what,
         fix="see the documentation on adding a learner, or leave this one out",
     )
+
+
+def require(name: str) -> None:
+    """Raises MissingExtra (TW060) when the package on which this learner rests is not installed; nothing is imported."""
+    card = learner_class(name).card
+    if card.package and find_spec(card.package) is None:
+        raise missing(card.package, extra=card.extra, to=f"train {name}")
 
 
 def make(name: str, settings: Mapping[str, Any]) -> Learner:

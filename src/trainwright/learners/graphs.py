@@ -1,6 +1,6 @@
 """Trees → ONNX, by our own writer: `TreeEnsembleRegressor` nodes from plain arrays.
 
-Takes    the trees of scikit-learn or LightGBM.
+Takes    the trees of scikit-learn or LightGBM; `boosted.py` reads those of XGBoost and CatBoost.
 Gives    the bytes of a graph: float32 (rows, features) → float32 (rows, outputs), the sum over trees of the weights at the leaf reached.
 Why      a converter must decide as the library does. Both compare `x <= t` with t float64 and x, here, float32; the largest float32 that is
          not above t gives the same answer for every float32 x, whereas rounding to the nearest does not.
@@ -172,7 +172,7 @@ def _lightgbm_tree(fields: dict[str, str], output: int) -> Nodes:
     by_set, by_default, missing = decision & 1 > 0, decision & 2 > 0, decision >> 2 & 3
     # Missing type none (0) and zero (1): NaN counts as 0. Type NaN (2): it goes to the default side.
     gap = np.where(missing == 2, by_default, np.where(missing == 1, by_default, threshold >= 0)) & ~by_set
-    grown = _Grown(
+    grown = Grown(
         mode=np.r_[np.where(by_set, EQ, LEQ), np.full(leaves, LEAF)].tolist(),
         feature=np.r_[feature, np.zeros(leaves, np.int64)].tolist(),
         threshold=np.r_[_without_zeros(threshold), np.zeros(leaves, np.float32)].tolist(),
@@ -188,17 +188,7 @@ def _lightgbm_tree(fields: dict[str, str], output: int) -> Nodes:
             grown.member(node, np.flatnonzero(bits).tolist())
     for node in np.flatnonzero((missing == 1) & ~by_set).tolist():
         grown.zero(node, bool(by_default[node]))
-    return Nodes(
-        mode=np.array(grown.mode, np.int8),
-        feature=np.array(grown.feature, np.int64),
-        threshold=np.array(grown.threshold, np.float32),
-        yes=np.array(grown.yes, np.int64),
-        no=np.array(grown.no, np.int64),
-        gap=np.array(grown.gap, bool),
-        leaf=np.arange(inner, inner + leaves),
-        output=np.full(leaves, output, np.int64),
-        weight=values,
-    )
+    return grown.nodes(np.arange(inner, inner + leaves), np.full(leaves, output, np.int64), values)
 
 
 def _without_zeros(threshold: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -209,8 +199,8 @@ def _without_zeros(threshold: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 @dataclass(slots=True)
-class _Grown:
-    """A tree while nodes that ONNX needs beyond LightGBM's are added to it. Several may share a child, if all but one lead to it when true:
+class Grown:
+    """A tree while nodes that ONNX needs beyond the library's are added to it. Several may share a child, if all but one lead to it when true:
     onnxruntime lays the false child right behind its parent."""
 
     mode: list[int]
@@ -227,14 +217,28 @@ class _Grown:
             field.append(value)  # type: ignore[attr-defined]  # lists of different types, zipped
         return len(self.mode) - 1
 
-    def member(self, node: int, members: list[int]) -> None:
-        """`node` asks for a set: a chain of equalities that share the true child. What is in no set, NaN too, goes to `no`."""
+    def nodes(self, leaf: Ints, output: Ints, weight: NDArray[np.float64]) -> Nodes:
+        """The tree, with what its leaves add."""
+        return Nodes(
+            mode=np.array(self.mode, np.int8),
+            feature=np.array(self.feature, np.int64),
+            threshold=np.array(self.threshold, np.float32),
+            yes=np.array(self.yes, np.int64),
+            no=np.array(self.no, np.int64),
+            gap=np.array(self.gap, bool),
+            leaf=leaf,
+            output=output,
+            weight=weight,
+        )
+
+    def member(self, node: int, members: list[int], *, gap: bool = False) -> None:
+        """`node` asks for a set: a chain of equalities that share the true child. What is in no set goes to `no`, and so does NaN without `gap`."""
         yes, no, feature = self.yes[node], self.no[node], self.feature[node]
         if not members:  # nothing goes left: a comparison that never holds
             members = [-1]
         for member in reversed(members[1:]):
             no = self.add(EQ, feature, float(member), yes, no, False)
-        self.threshold[node], self.no[node], self.gap[node] = float(members[0]), no, False
+        self.threshold[node], self.no[node], self.gap[node] = float(members[0]), no, gap
 
     def zero(self, node: int, default: bool) -> None:
         """`node` sends zeros, and NaN as one of them, to its default side. In words, for the left side as default:
@@ -264,7 +268,7 @@ def _hist_tree(predictor: Any, output: int, columns: Sequence[int], categories: 
     leaf = nodes["is_leaf"].astype(bool)
     by_set = nodes["is_categorical"].astype(bool) & ~leaf
     inner = ~leaf
-    grown = _Grown(
+    grown = Grown(
         mode=np.where(leaf, LEAF, np.where(by_set, EQ, LEQ)).tolist(),
         feature=np.where(inner, np.asarray(columns, np.int64)[nodes["feature_idx"]], 0).tolist(),
         threshold=np.where(inner & ~by_set, floor32(nodes["num_threshold"].astype(np.float64)), np.float32(0)).tolist(),
@@ -281,14 +285,4 @@ def _hist_tree(predictor: Any, output: int, columns: Sequence[int], categories: 
             left = ~left
         grown.member(node, [int(value) for value in known[left]])
     leaves = np.flatnonzero(leaf)
-    return Nodes(
-        mode=np.array(grown.mode, np.int8),
-        feature=np.array(grown.feature, np.int64),
-        threshold=np.array(grown.threshold, np.float32),
-        yes=np.array(grown.yes, np.int64),
-        no=np.array(grown.no, np.int64),
-        gap=np.array(grown.gap, bool),
-        leaf=leaves,
-        output=np.full(len(leaves), output, np.int64),
-        weight=nodes["value"][leaves].astype(np.float64),
-    )
+    return grown.nodes(leaves, np.full(len(leaves), output, np.int64), nodes["value"][leaves].astype(np.float64))

@@ -66,6 +66,7 @@ class Card:
     losses: tuple[str, ...] = ()  # what its fit makes small, for each kind of task or setting: "log loss, for classes"
     limits: tuple[str, ...] = ()  # what it does not do, or not beyond some size: "at most 2,048 leaves in a tree"
     extra: str = "tables"
+    package: str = ""  # what an extra other than "tables" must have brought, by the name under which it is imported
     stops_early: bool = False  # asks for watch rows
     # Seconds and bytes of one fit, as a function of (rows, features, outputs): rough, to plan with; what was measured replaces it.
     seconds: Callable[[int, int, int], float] = lambda rows, features, outputs: 1e-6 * rows * features

@@ -31,6 +31,18 @@ class Labelled:
         return np.ones(len(self.target)) if self.weight is None else self.weight
 
     @property
+    def outputs(self) -> int:
+        """The scores that boosting makes of a row: one for each class that occurs, or a single one for two classes and for numbers."""
+        return len(self.present) if len(self.present) > 2 else 1
+
+    def in_place(self, probabilities: Floats) -> Floats:
+        """(rows, classes) probabilities of the classes that occur, in their places; a single column is the second class's."""
+        given = probabilities if probabilities.shape[1] > 1 else np.concatenate([1.0 - probabilities, probabilities], axis=1)
+        out = np.zeros((len(given), self.classes))
+        out[:, self.present] = given
+        return out
+
+    @property
     def constant(self) -> bool:
         """Nothing can be learned beyond a constant: no features, or one class only."""
         return self.matrix.shape[1] == 0 or (self.classes > 0 and len(self.present) < 2)
@@ -91,6 +103,31 @@ def centre(rows: Labelled) -> tuple[float, float]:
         return 0.0, 1.0
     mean = float(np.average(rows.target, weights=rows.weight))
     return mean, float(np.sqrt(np.average((rows.target - mean) ** 2, weights=rows.weight)))
+
+
+def few_codes(training: Training, matrix: Matrix, most: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """(features,) which are categories of at most `most` words, to be split by sets of them. All gaps count as one word."""
+    codes = np.array([feature.kind == "code" for feature in training.features], np.bool_)
+    for index in np.flatnonzero(codes).tolist():
+        codes[index] = len(np.unique(matrix[:, index])) <= most
+    return codes
+
+
+def watched(training: Training, rows: Labelled) -> tuple[Matrix, Floats, Floats | None] | None:
+    """Features, target (a place in `rows.present`, or the value itself) and weights of the rows to watch: those whose class occurs in `rows`.
+
+    None where there are none to watch.
+    """
+    if training.watch is None:
+        return None
+    seen = labelled(training.watch)
+    if not rows.classes:
+        return seen.matrix, seen.target, seen.weight
+    place = np.minimum(np.searchsorted(rows.present, seen.target), len(rows.present) - 1)
+    known = rows.present[place] == seen.target
+    if not known.any():
+        return None
+    return seen.matrix[known], place[known].astype(np.float64), None if seen.weight is None else seen.weight[known]
 
 
 def constantly(values: Floats, **notes: Any) -> Fitted:

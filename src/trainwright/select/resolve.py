@@ -9,7 +9,7 @@ from trainwright.data.dataset import Dataset
 from trainwright.data.prepare import BEYOND
 from trainwright.engine.memory import PROCESS, for_workers
 from trainwright.errors import RequestError, nearest
-from trainwright.learners import learner_class, make, names
+from trainwright.learners import learner_class, make, names, require
 from trainwright.plan.model import LearnerChoice, Plan, Weigh
 from trainwright.plan.transforms import Windows, derived
 from trainwright.runtime.schema import ColumnSchema
@@ -158,6 +158,7 @@ def _without_repeats(choices: list[LearnerChoice]) -> list[LearnerChoice]:
 
 def _check(choice: LearnerChoice, task: Task) -> None:
     make(choice.name, choice.settings or {})
+    require(choice.name)
     check_task(choice.name, task)
 
 

@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainwright.learners import settings as check
-from trainwright.learners.graphs import hist_nodes, tree_graph
+from trainwright.learners.boosted import boosted_steps
+from trainwright.learners.graphs import hist_nodes
 from trainwright.learners.interface import Budget, Card, Fitted, LogUniform, Space, Training, Uniform
-from trainwright.learners.rows import Labelled, average, centre, constantly, labelled, spread
+from trainwright.learners.rows import Labelled, average, centre, constantly, few_codes, labelled, watched
 from trainwright.runtime.columns import Floats, Matrix
 from trainwright.runtime.step import Step
-from trainwright.runtime.steps import Linear, Link, Onnx
 
 MOST_CATEGORIES = 254  # of one feature, which scikit-learn splits by sets; more are split as numbers: codes go from frequent to rare
 
@@ -79,12 +79,15 @@ class HistBoosting:
         mean, unit = centre(rows)
         if rows.constant or unit == 0:
             return constantly(average(rows))
-        watch = training.watch if budget.iterations is None else None
-        sets = _sets(training, rows.matrix, min(MOST_CATEGORIES, self.max_bins))
+        watch = watched(training, rows) if budget.iterations is None else None
+        aside: dict[str, Any] = {}
+        if watch is not None:
+            aside = {"X_val": watch[0], "y_val": watch[1] if rows.classes else (watch[1] - mean) / unit, "sample_weight_val": watch[2]}
+        sets = few_codes(training, rows.matrix, min(MOST_CATEGORIES, self.max_bins))
         model = self._model(rows, sets, budget.iterations, int(rng.integers(2**31)), watched=watch is not None)
         target = rows.labels if rows.classes else (rows.target - mean) / unit
         with threadpool_limits(budget.threads, "openmp"):  # it takes every core otherwise, and its threads spin
-            model.fit(rows.matrix, target, sample_weight=rows.weight, **_watched(watch, rows, mean, unit))
+            model.fit(rows.matrix, target, sample_weight=rows.weight, **aside)
         kept = len(model._predictors)
         if watch is not None:  # scikit-learn keeps the trees after the best one as well
             kept = max(1, int(np.argmax(model.validation_score_)))
@@ -115,25 +118,6 @@ class HistBoosting:
         )
 
 
-def _sets(training: Training, matrix: Matrix, most: int) -> NDArray[np.bool_]:
-    """(features,) which are split by sets of categories."""
-    codes = np.array([feature.kind == "code" for feature in training.features], np.bool_)
-    for index in np.flatnonzero(codes).tolist():
-        codes[index] = len(np.unique(matrix[:, index])) <= most  # all NaN count as one
-    return codes
-
-
-def _watched(watch: Training | None, rows: Labelled, mean: float, unit: float) -> dict[str, Any]:
-    """What `fit` is given to stop by: rows whose class occurs among those to learn from."""
-    if watch is None:
-        return {}
-    seen = labelled(watch)
-    place = np.searchsorted(rows.present, seen.target) if rows.classes else np.zeros(0, np.int64)
-    known = rows.present[np.minimum(place, len(rows.present) - 1)] == seen.target if rows.classes else np.ones(len(seen.target), np.bool_)
-    target = place if rows.classes else (seen.target - mean) / unit
-    return {"X_val": seen.matrix[known], "y_val": target[known], "sample_weight_val": None if seen.weight is None else seen.weight[known]}
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Predict:
     model: Any
@@ -150,15 +134,11 @@ class _Predict:
         with threadpool_limits(self.threads, "openmp"):
             if not self.rows.classes:
                 return np.asarray(self.model.predict(matrix))[:, None] * self.unit + self.mean
-            out = np.zeros((len(matrix), self.rows.classes))
-            out[:, self.rows.present] = self.model.predict_proba(matrix)
-            return out
+            return self.rows.in_place(self.model.predict_proba(matrix))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Ship:
-    """Makes the steps: the trees' scores, the average that they start from, then what turns them into probabilities or into the target's unit."""
-
     model: Any
     sets: NDArray[np.bool_]
     rows: Labelled
@@ -166,20 +146,14 @@ class _Ship:
     unit: float
 
     def __call__(self) -> tuple[Step, ...]:
-        features, seen = len(self.sets), len(self.rows.present)
-        outputs = seen if self.rows.classes and seen > 2 else 1
-        columns, categories = list(range(features)), []
+        columns, categories = list(range(len(self.sets))), []
         if self.sets.any():  # the library's own matrix has the categories first, as codes of its own
             columns = [*np.flatnonzero(self.sets).tolist(), *np.flatnonzero(~self.sets).tolist()]
             found = self.model._preprocessor.named_transformers_["encoder"].categories_
             categories = [np.asarray(values, np.float64)[~np.isnan(np.asarray(values, np.float64))] for values in found]
-        trees = hist_nodes((tree for each in self.model._predictors for tree in each), outputs, columns=columns, categories=categories)
-        scores = Onnx(graph=tree_graph(trees, features=features, outputs=outputs), features=features, outputs=outputs)
-        start = np.asarray(self.model._baseline_prediction, np.float64).reshape(outputs)
-        if not self.rows.classes:
-            return scores, Linear(weights=np.array([[self.unit]]), offset=start * self.unit + self.mean)
-        added = Linear(weights=np.eye(outputs), offset=start)
-        return scores, added, Link(name="logistic" if outputs == 1 else "softmax"), *spread(self.rows.present, self.rows.classes)
+        trees = hist_nodes((tree for each in self.model._predictors for tree in each), self.rows.outputs, columns=columns, categories=categories)
+        start = np.asarray(self.model._baseline_prediction, np.float64).reshape(self.rows.outputs)
+        return boosted_steps(trees, start, self.rows, self.mean, self.unit)
 
 
 LEARNER = HistBoosting
