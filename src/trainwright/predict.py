@@ -8,13 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from trainwright import runtime
+from trainwright.data.prepare import joined_words
 from trainwright.data.room import Room
 from trainwright.data.sources import Opened, Place, open_source, read_table, typed_chunks
 from trainwright.errors import RequestError
 from trainwright.record import files
 from trainwright.record.log import NAME
-from trainwright.runtime.columns import Coded, Column
+from trainwright.runtime.columns import Coded, Column, rows_of
 from trainwright.runtime.schema import ColumnSchema
 from trainwright.runtime.steps import Windows
 
@@ -79,7 +82,7 @@ def _in_chunks(bundle: runtime.Bundle, opened: Opened, output: Path, identifier:
 
     def parts() -> Iterator[pl.DataFrame]:
         nonlocal count, made
-        for columns, names in typed_chunks(opened, bundle.features, identifier):
+        for columns, names in _in_batches(typed_chunks(opened, bundle.features, identifier), bundle.batch):
             frame = _answered(bundle, columns, identifier, names)
             count, made = count + frame.height, frame.columns
             yield frame
@@ -89,6 +92,41 @@ def _in_chunks(bundle: runtime.Bundle, opened: Opened, output: Path, identifier:
     else:
         _sink(parts(), output)
     return _told(bundle, count, len(opened.scanned.dtypes), made, output, identifier, opened.notes)
+
+
+Typed = tuple[dict[str, Column], list[str | None] | None]
+
+
+def _in_batches(chunks: Iterator[Typed], size: int) -> Iterator[Typed]:
+    """The same rows in pieces of `size`, the last one smaller: each row meets the steps in the company that it has when all are given at once."""
+    held: Typed | None = None
+    for columns, names in chunks:
+        if held is not None:
+            before, words = held
+            columns = {name: _together(before[name], column) for name, column in columns.items()}
+            names = None if names is None or words is None else words + names
+        count = rows_of(columns)
+        whole = count - count % size
+        for start in range(0, whole, size):
+            yield _cut(columns, names, slice(start, start + size))
+        held = _cut(columns, names, slice(whole, count)) if whole < count else None
+    if held is not None:
+        yield held
+
+
+def _cut(columns: dict[str, Column], names: list[str | None] | None, rows: slice) -> Typed:
+    some: dict[str, Column] = {
+        name: Coded(column.codes[rows], column.vocabulary) if isinstance(column, Coded) else column[rows] for name, column in columns.items()
+    }
+    return some, None if names is None else names[rows]
+
+
+def _together(first: Column, second: Column) -> Column:
+    if isinstance(first, Coded) and isinstance(second, Coded):
+        return joined_words(first, second)
+    assert isinstance(first, np.ndarray)
+    assert isinstance(second, np.ndarray)  # both were read by one schema
+    return np.concatenate([first, second])
 
 
 def _as_csv(frames: Iterator[pl.DataFrame]) -> Iterator[bytes]:

@@ -173,7 +173,7 @@ def append(table: Table, test: Table) -> Table:
             )
         other = test.columns[name]
         if isinstance(column, Coded) and isinstance(other, Coded):
-            columns[name] = _joined(column, other)
+            columns[name] = joined_words(column, other)
         elif isinstance(column, Coded) or isinstance(other, Coded):
             kinds = f"{table.schema(name).kind} in the training table, {test.schema(name).kind} in the test table"
             _misfit(test, f"column {name!r} is {kinds}", f"say how to read it: --kind {name}=KIND")
@@ -200,7 +200,7 @@ def _misfit(test: Table, what: str, fix: str) -> NoReturn:
     raise SourceError("TW039", what, where=test.source.path, why="the test rows must be read just like the training rows", fix=fix)
 
 
-def _joined(first: Coded, second: Coded) -> Coded:
+def joined_words(first: Coded, second: Coded) -> Coded:
     """Two coded columns as one; new words go to the end of the vocabulary."""
     vocabulary = list(first.vocabulary)
     place = {word: code for code, word in enumerate(vocabulary)}

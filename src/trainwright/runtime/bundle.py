@@ -68,6 +68,11 @@ class Bundle:
         object.__setattr__(self, "_decide", next((step for name, step, _ in self.steps if name == self.decider), None))
 
     @property
+    def batch(self) -> int:
+        """Rows that go through the steps together. The last digit of a sum may hang on how many do, so whoever feeds rows in pieces feeds so many."""
+        return self._batch
+
+    @property
     def width(self) -> int:
         """How many columns `outputs` has."""
         return len(self.classes) or 1
