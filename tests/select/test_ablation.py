@@ -18,7 +18,8 @@ from trainwright.evidence.paired import paired_gain, row_losses
 from trainwright.plan.model import Plan
 from trainwright.plan.read import make_plan
 from trainwright.record.log import Log
-from trainwright.select.ablation import RECORD, Ablation, record_choice, recorded_choice
+from trainwright.select.ablation import RECORD, Ablation, recipes_of, record_choice, recorded_choice
+from trainwright.select.probe import probe_seconds
 from trainwright.select.resolve import resolve
 from trainwright.select.transforms import Chosen
 
@@ -148,6 +149,17 @@ def test_without_time_only_what_reads_a_column_at_all_is_kept(rng: np.random.Gen
     choice, record = chosen(plan, dataset, tmp_path, seconds=0.5)
     assert choice.kept["filled"] == (1,)
     assert all("no time" in entry["why"] for entry in record["judged"]["filled"]["transforms"])
+    with Log(tmp_path) as log:
+        assert log.last("probe ended") is None  # nothing was begun that could not be ended
+
+
+def test_recipes_that_do_not_fit_the_time_are_not_begun(rng: np.random.Generator, tmp_path: Path) -> None:
+    plan, dataset = planned(made(rng, 600), transforms=["target_encoding"], learners=["extra_trees", "lightgbm"])
+    with Log(tmp_path) as log, open_engine("inline") as engine:
+        recipes = recipes_of(plan)
+        able = [Ablation(plan=plan, dataset=dataset, log=log, engine=engine, seconds=seconds)._affordable(recipes) for seconds in (3.9, 1e4, None)]
+        assert able == [set(), set(recipes), set(recipes)]
+        assert all(probe_seconds(reads, dataset) > 0 for reads in recipes)
 
 
 def test_auto_proposes_by_what_the_columns_are(rng: np.random.Generator) -> None:

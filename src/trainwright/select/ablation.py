@@ -34,14 +34,15 @@ from trainwright.record import files
 from trainwright.record.digests import digest_file
 from trainwright.record.log import Log
 from trainwright.runtime.columns import Floats
-from trainwright.select.probe import LOSSES, PROBES
+from trainwright.select.probe import LOSSES, PROBES, probe_seconds
 from trainwright.select.transforms import Chosen
 
 PROBE = "trainwright.select.probe:probe"
 RECORD = "transforms.json"
 FOLDER = "probes"
 SHARE = 0.2  # of the limit of time, that may go into the choice
-LEAST = 1.0  # seconds, with less of which nothing is probed
+LEAST = 4.0  # seconds, with less of which nothing is probed: rather a baseline at once
+LEFT = 0.5  # seconds, with less of which no further round is begun
 LATE = "there was no time to measure it"
 
 Places = tuple[int, ...]  # transforms, by their places in the list tried; ascending
@@ -78,12 +79,13 @@ class Ablation:
         self._read_back()
         started = time.monotonic()
         recipes = recipes_of(self.plan)
+        able = self._affordable(recipes)
         contexts = range(1 + len(self.dataset.splits.inner))
         while True:
             answers = {(reads, context): self._choose(reads, context) for reads in recipes for context in contexts}
-            wanted = dict.fromkeys((reads, places) for (reads, _), (_, needs) in answers.items() for places in needs)
+            wanted = dict.fromkeys((reads, places) for (reads, _), (_, needs) in answers.items() if reads in able for places in needs)
             left = None if self.seconds is None or self.only is not None else self.seconds - (time.monotonic() - started)
-            if not wanted or (left is not None and left < LEAST):
+            if not wanted or (left is not None and left < LEFT):
                 break
             self._probe(list(wanted), left)
         kept: dict[str, Places] = {reads: self._kept(answers[reads, 0][0]) for reads in recipes}
@@ -100,6 +102,19 @@ class Ablation:
             for reads in recipes
         }
         return chosen, {**chosen.as_json(), "judged": judged}
+
+    def _affordable(self, recipes: list[Reads]) -> set[Reads]:
+        """The recipes whose first round is expected to fit the time, in their order: half of a measurement of each would be of no use."""
+        if self.seconds is None or self.only is not None:
+            return set(recipes)
+        left, able = (self.seconds if self.seconds >= LEAST else 0.0), set()
+        for reads in recipes:
+            rounds = 1 + sum(reads in APPLIES[entry.do] for entry in self.plan.transforms)
+            left -= rounds * probe_seconds(reads, self.dataset) / (self.plan.workers or 1)
+            if left <= 0:
+                break
+            able.add(reads)
+        return able
 
     @staticmethod
     def _kept(entries: list[Judged]) -> Places:

@@ -19,13 +19,14 @@ from trainwright.data import store
 from trainwright.data.dataset import Dataset, Fold
 from trainwright.evidence.paired import row_losses
 from trainwright.features.feature import Reads
-from trainwright.learners import make
+from trainwright.learners import learner_class, make
 from trainwright.learners.interface import Budget
 from trainwright.record import files
 from trainwright.record.digests import digest_bytes
 from trainwright.record.seeds import rng_for
 from trainwright.runtime.columns import Floats, Rows
 from trainwright.select.candidate import fit_pipeline
+from trainwright.select.limits import STARTUP, UNMEASURED
 from trainwright.select.transforms import Chosen, Use
 
 LOSSES = "losses.npy"
@@ -34,12 +35,22 @@ TREES = 60
 PROBES: dict[tuple[Reads, bool], tuple[str, dict[str, Any]]] = {
     ("scaled", True): ("tabular/logistic", {}),
     ("scaled", False): ("tabular/linear", {"penalty": "l2", "strength": 0.1}),
-    ("coded", True): ("tabular/lightgbm", {"learning_rate": 0.1, "num_leaves": 15}),
-    ("coded", False): ("tabular/lightgbm", {"learning_rate": 0.1, "num_leaves": 15}),
+    ("coded", True): ("tabular/lightgbm", {"learning_rate": 0.1, "num_leaves": 15, "iterations": TREES}),
+    ("coded", False): ("tabular/lightgbm", {"learning_rate": 0.1, "num_leaves": 15, "iterations": TREES}),
     ("filled", True): ("tabular/extra_trees", {"trees": 30}),
     ("filled", False): ("tabular/extra_trees", {"trees": 30}),
 }
 """The learner that stands for a recipe, by whether the target is a class."""
+
+
+def probe_seconds(recipe: Reads, dataset: Dataset) -> float:
+    """What one probe is expected to take: its learner's own guess for one fit, for all folds; as uncertain as such guesses are."""
+    name, settings = PROBES[recipe, bool(dataset.classes)]
+    card, splits = learner_class(name).card, dataset.splits
+    fits = len(splits.folds) + sum(len(folds) for folds in splits.inner)
+    rows = min(MOST_ROWS, len(splits.open))
+    one = card.seconds(rows, max(1, len(dataset.features)), max(1, len(dataset.classes))) * card.effort(make(name, settings))
+    return STARTUP + fits * UNMEASURED * one
 
 
 def probe(*, data: str, folder: str, recipe: Reads, transforms: dict[str, Any], kept: list[int], seed: int, threads: int) -> dict[str, Any]:
