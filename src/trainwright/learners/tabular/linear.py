@@ -1,10 +1,11 @@
-"""Linear regression, by scikit-learn: the target is a straight line in the features.
+"""Linear regression: the target is a straight line in the features.
 
 Takes    X (rows, features) float32 without gaps, standardised; y (rows,); weights.
 Gives    one number a row, in the unit of y.
 Loss     weighted mean of (y − x·w − b)² / 2 + strength × (l1_ratio·|w|₁ + (1 − l1_ratio)/2·|w|²), where y is in units of its standard
          deviation, so that a strength means the same for any target; the intercept is not penalised.
-Cost     rows·features² time, 8·rows·features bytes. "none" and "l2" are exact; the others by coordinate descent. No randomness.
+Cost     "none" and "l2" are exact (learners/least_squares.py): rows·features² time, 16·features² bytes. "l1" and "elasticnet" by scikit-learn's
+         coordinate descent, 8·rows·features bytes. No randomness.
 Source   Hoerl & Kennard (1970), Technometrics 12(1); Tibshirani (1996), JRSS B 58(1); Zou & Hastie (2005), JRSS B 67(2).
 """
 
@@ -16,9 +17,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from trainwright.learners import least_squares
 from trainwright.learners import settings as check
 from trainwright.learners.interface import Budget, Card, Choice, Fitted, LogUniform, Space, Training, Uniform
-from trainwright.learners.rows import average, constantly, labelled
+from trainwright.learners.rows import Labelled, average, constantly, labelled
+from trainwright.runtime.columns import Floats
 from trainwright.runtime.steps import Linear as LinearStep
 
 PENALTIES = ("none", "l1", "l2", "elasticnet")
@@ -53,35 +56,35 @@ class Linear:
         check.number(1e-12, 1.0, tolerance=self.tolerance)
 
     def fit(self, training: Training, budget: Budget, rng: np.random.Generator) -> Fitted:
-        from sklearn.exceptions import ConvergenceWarning
-
         rows = labelled(training)
         mean = float(average(rows)[0])
         unit = float(np.sqrt(np.average((rows.target - mean) ** 2, weights=rows.weight)))
         if rows.constant or not unit > 0:
             return constantly(np.array([mean]))
-        model = self._model(float(rows.weights.sum()))
+        y = (rows.target - mean) / unit
+        if self.penalty in ("none", "l2"):
+            ridge = self.strength * float(rows.weights.sum()) if self.penalty == "l2" else 0.0
+            line = least_squares.solve(rows.matrix, y, rows.weight, ridge=ridge)
+            weights, intercept = line.weights, line.intercept
+            notes: dict[str, Any] = {"converged": True, "way": line.way}
+        else:
+            weights, intercept, converged = self._by_coordinates(rows, y)
+            notes = {"converged": converged}
+        step = LinearStep(weights=weights[:, None] * unit, offset=np.array([intercept * unit + mean]))
+        return Fitted(predict=step.apply, ship=lambda: (step,), notes={**notes, "zero weights": int((weights == 0).sum())})
+
+    def _by_coordinates(self, rows: Labelled, y: Floats) -> tuple[Floats, float, bool]:
+        """Weights, intercept, and whether the duality gap has closed."""
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.linear_model import ElasticNet
+
+        ratio = 1.0 if self.penalty == "l1" else self.l1_ratio
+        model = ElasticNet(alpha=self.strength, l1_ratio=ratio, max_iter=self.max_iterations, tol=self.tolerance)
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
-            model.fit(rows.matrix.astype(np.float64), (rows.target - mean) / unit, sample_weight=rows.weight)
-        weights = np.asarray(model.coef_, np.float64).reshape(-1, 1) * unit
-        step = LinearStep(weights=weights, offset=np.array([float(model.intercept_) * unit + mean]))
+            model.fit(rows.matrix.astype(np.float64), y, sample_weight=rows.weight)
         converged = not any(issubclass(warning.category, ConvergenceWarning) for warning in told)
-        notes = {"converged": converged, "zero weights": int((weights == 0).sum())}
-        return Fitted(predict=step.apply, ship=lambda: (step,), notes=notes)
-
-    def _model(self, total: float) -> Any:
-        """The scikit-learn model of this loss; Ridge sums over rows where the others take the mean, so it gets `total` weights more."""
-        from sklearn import linear_model
-
-        match self.penalty:
-            case "none":
-                return linear_model.LinearRegression()
-            case "l2":
-                return linear_model.Ridge(alpha=self.strength * total, solver="cholesky")
-            case _:
-                ratio = 1.0 if self.penalty == "l1" else self.l1_ratio
-                return linear_model.ElasticNet(alpha=self.strength, l1_ratio=ratio, max_iter=self.max_iterations, tol=self.tolerance)
+        return np.asarray(model.coef_, np.float64), float(model.intercept_), converged
 
 
 LEARNER = Linear
