@@ -149,7 +149,7 @@ def _refined(solver: Callable[[Floats], Floats], condition: float, right: Floats
     before = np.inf
     for count in range(ROUNDS):
         step = solver(lacking(answer))
-        moved = np.linalg.norm(step)
+        moved = float(np.linalg.norm(step))
         if count == 0 and moved > 0.1 * np.linalg.norm(answer):
             return None, ""  # worse than its condition says
         if moved > before / 2:
@@ -169,7 +169,7 @@ def _by_qr(rows: Rows, scale: Floats) -> tuple[Floats, str]:
     triangle[:, :-1] = np.diag(np.sqrt(rows.ridge) * scale[kept])
     for block, place in rows.blocks(4 * count):
         below = np.column_stack([block[:, kept] * scale[kept], rows.target[place]])
-        triangle = np.linalg.qr(np.concatenate([triangle, below]), mode="r")
+        triangle = np.asarray(np.linalg.qr(np.concatenate([triangle, below]), mode="r"))
     square, right = triangle[:count, :count], triangle[:count, count]
     weights = np.zeros(len(scale))
     if count and lapack.dtrcon(square)[0] > EPS * len(rows.matrix):

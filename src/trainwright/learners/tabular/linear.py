@@ -44,7 +44,7 @@ class Linear:
         losses=("squared error, with an L2, L1 or elastic-net penalty",),
         limits=("straight lines only: what bends or depends on two columns at once needs a column of its own",),
         seconds=lambda rows, features, outputs: 0.01 + 1e-9 * rows * features * min(rows, features),
-        memory=lambda rows, features, outputs: 24.0 * rows * features + 8.0 * min(rows, features) ** 2,
+        memory=lambda rows, features, outputs: 24.0 * rows * features + 16.0 * min(rows, features) ** 2,
     )
     space: ClassVar[Space] = {"penalty": Choice(("l2", "l1", "elasticnet")), "strength": LogUniform(1e-5, 1e1), "l1_ratio": Uniform(0.05, 0.95)}
 
