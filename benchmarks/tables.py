@@ -57,9 +57,15 @@ def find(name: str) -> Path:
     return path if path.is_file() else next(p for p in sorted(path.iterdir()) if p.name.endswith((".csv", ".csv.gz")))
 
 
+def read(name: str) -> pd.DataFrame:
+    """The table of this name: a CSV file, or a folder of Parquet files."""
+    parquet = sorted((DATA / name).glob("*.parquet")) if (DATA / name).is_dir() else []
+    return pd.concat([pd.read_parquet(path) for path in parquet], ignore_index=True) if parquet else pd.read_csv(find(name))
+
+
 def parts(case: Case, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Training and test rows. Tables without an official test part lose a fifth: by group, the last in time, or stratified."""
-    frame = pd.read_csv(find(case.file))
+    frame = read(case.file)
     frame = frame[frame[case.target].notna()]
     if pd.api.types.is_float_dtype(frame[case.target]) and (frame[case.target] % 1 == 0).all() and frame[case.target].nunique() <= 30:
         frame[case.target] = frame[case.target].astype(int)  # classes that gaps made floats

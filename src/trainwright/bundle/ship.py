@@ -39,7 +39,7 @@ from trainwright.select.candidate import PREDICTIONS, Pipeline, fit_pipeline
 from trainwright.select.decision import Decision
 from trainwright.select.limits import Timer, refit_seconds, ship_seconds
 from trainwright.select.outcome import OUTCOME, Outcome, candidate_folder, choose
-from trainwright.select.transforms import Chosen
+from trainwright.select.transforms import NOTHING, Chosen, Use
 
 SHIP = "trainwright.bundle.ship:ship"
 PARITY_ROWS = 20_000  # open rows on which the bundle is compared with the training objects
@@ -74,6 +74,17 @@ def ship(
     use = chosen.use(fit.card.reads)
     pipeline = fit_pipeline(dataset, dataset.splits.open, fit, budget, seed, ("ship", number), balance=balance, use=use)
     pipeline = replace(pipeline, decision=decision)
+    return lay_down(pipeline, dataset, Path(folder), reference=_out_of_fold(Path(candidate) / PREDICTIONS), seed=seed, chosen=chosen, use=use)
+
+
+def lay_down(
+    pipeline: Pipeline, dataset: Dataset, folder: Path, *, reference: Floats, seed: int, chosen: Chosen | None = None, use: Use = NOTHING
+) -> dict[str, Any]:
+    """Write a fitted pipeline as a bundle into `folder` and compare the two; gives and raises what `ship` does.
+
+    `reference` (rows, outputs): predictions as they will be, for the bundle's sketches.
+    """
+    decision, chosen = pipeline.decision, chosen or Chosen()
     windows = [shipped(entry, dataset) for entry in use.windows]
     features = input_features(dataset, pipeline, chosen, windows)
     steps: list[tuple[str, Any, tuple[str, ...]]] = [*_front(features, windows), *pipeline.prepared.steps]
@@ -87,12 +98,12 @@ def ship(
         steps.append(("decide", Decide(classes=dataset.classes, threshold=decision.threshold), (steps[-1][0],)))
     rows = _some(dataset, seed)
     bundle = write_bundle(
-        Path(folder),
+        folder,
         task=dataset.task or "",
         output=output,
         steps=steps,
         features=features,
-        sketches=sketch(dataset, _out_of_fold(Path(candidate) / PREDICTIONS)),
+        sketches=sketch(dataset, reference),
         marks={"contains_training_rows": pipeline.fitted.holds_rows or any(len(step.times) for step in windows)},
         notes=_notes(windows),
     )
@@ -103,7 +114,7 @@ def ship(
         "parity": compared,
         "latency_us": _latency(bundle, dataset),
         "left_out": pipeline.prepared.left_out,
-        "bytes": sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()),
+        "bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
     }
 
 
