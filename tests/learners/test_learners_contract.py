@@ -22,7 +22,7 @@ from trainwright.runtime.steps import KINDS
 
 NAMES = learners.names()
 PAIRS = [(name, task) for name in NAMES for task in learners.learner_class(name).card.tasks]
-SMALL = {"trees": 20, "iterations": 60}  # enough to be tried
+SMALL = {"trees": 20, "iterations": 60, "max_rounds": 150, "bags": 2, "pairs": 3}  # enough to be tried
 
 
 def small(name: str):

@@ -14,6 +14,7 @@ from trainwright.runtime.graph import run_steps
 from trainwright.runtime.step import Step, parts
 from trainwright.runtime.steps import (
     KINDS,
+    Additive,
     Bins,
     Calibrate,
     Clip,
@@ -180,6 +181,13 @@ def test_onnx_step(rng):
         Onnx(graph=b"no graph at all", features=1, outputs=1).apply(np.zeros((1, 1), np.float32))
 
 
+ADDITIVE = Additive(
+    binned=np.array([[0, 0, 2], [1, 1, 3]]),  # by two cuts: four bins; by three codes: five
+    edges=np.array([0.5, 2.0, 1.0, 4.0, 7.0]),
+    terms=np.array([[0, -1], [0, 1]]),
+    scores=np.arange(4 + 4 * 5, dtype=np.float64)[:, None] * [1.0, 10.0],
+    offset=np.array([0.25, 0.5]),
+)
 EXAMPLES: list[Step] = [
     Numbers(columns=("a", "b"), shift=np.array([0.0, 1e9])),
     Fill(columns=("a",), values=np.array([1.5]), flagged=("b",)),
@@ -195,6 +203,7 @@ EXAMPLES: list[Step] = [
     Constant(values=np.ones(1)),
     Combine(weights=np.ones(2)),
     Calibrate(slope=1.5, bias=np.array([0.25, -0.25])),
+    ADDITIVE,
     Decide(classes=("n", "y"), threshold=0.25),
     # What these compute is tested in tests/features and test_windows_step.py.
     Encode(columns=("c",), vocabularies=(("x", "y"),), values=np.zeros((4, 2), np.float32)),
@@ -206,6 +215,16 @@ EXAMPLES: list[Step] = [
         key="c", time="a", of="", over=np.array([1.0]), what=("count",), names=("n",), keys=("x",), key_codes=np.zeros(1, np.int32), times=np.ones(1)
     ),
 ]
+
+
+def test_a_sum_of_tables_looks_up_bins_and_pairs():
+    """By hand: the bins of 0.5 (on a cut: above it) and of the second code, of a value beyond all cuts and a code not listed, and of gaps."""
+    rows = np.array([[0.5, 4.0], [9.0, 5.0], [np.nan, np.nan]], np.float32)
+    one, pair = np.array([2, 3, 0]), np.array([2 * 5 + 2, 3 * 5 + 4, 0])
+    np.testing.assert_array_equal(ADDITIVE.apply(rows)[:, 0], 0.25 + one + 4 + pair)
+    np.testing.assert_array_equal(ADDITIVE.apply(rows)[:, 1], 0.5 + 10.0 * (one + 4 + pair))
+    with pytest.raises(ValueError, match="fewer features"):
+        ADDITIVE.apply(rows[:, :1])
 
 
 def test_every_kind_has_an_example():
@@ -272,6 +291,19 @@ WRONG: list[tuple[str, dict[str, Any]]] = [
     ("calibrate", {"slope": float("inf")}),
     ("calibrate", {"slope": True}),
     ("calibrate", {"slope": "1"}),
+    ("additive", {"edges": np.array([2.0, 0.5, 1.0, 4.0, 7.0])}),
+    ("additive", {"edges": np.array([0.5, 2.0, 1.0])}),
+    ("additive", {"edges": np.array([0.5, np.nan, 1.0, 4.0, 7.0])}),
+    ("additive", {"binned": np.array([[0, 0, 2], [-1, 1, 3]])}),
+    ("additive", {"binned": np.array([[0, 2, 2], [1, 1, 3]])}),
+    ("additive", {"binned": np.array([[0, 0, -2], [1, 1, 7]])}),
+    ("additive", {"binned": np.array([[0, 0, 30_000], [1, 1, 3]])}),
+    ("additive", {"terms": np.array([[0, -1], [0, 2]])}),
+    ("additive", {"terms": np.array([[-1, -1], [0, 1]])}),
+    ("additive", {"terms": np.array([[0, -2], [0, 1]])}),
+    ("additive", {"scores": np.zeros((23, 2))}),
+    ("additive", {"scores": np.zeros((24, 1))}),
+    ("additive", {"offset": np.empty(0), "scores": np.empty((24, 0))}),
     ("decide", {"classes": ("one",)}),
     ("decide", {"classes": ("a", "b", "c")}),
     ("decide", {"threshold": 2.0}),

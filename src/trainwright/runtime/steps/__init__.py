@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from trainwright.runtime.steps.additive import Additive
 from trainwright.runtime.steps.bayes import Bayes
 from trainwright.runtime.steps.calibrate import Calibrate
 from trainwright.runtime.steps.categories import Codes, Onehot, Ranks
@@ -25,18 +26,19 @@ KINDS: Mapping[str, Any] = MappingProxyType(
         for kind in (
             *(Typed, Numbers, Fill, Scale, Onehot, Codes, Ranks, Dates, Concat, Linear, Onnx, Link, Constant, Combine, Calibrate, Decide),
             *(Windows, Clip, Interact, Encode, Text, Bins),
-            *(Kernel, Nearest, Bayes),
+            *(Kernel, Nearest, Bayes, Additive),
         )
     }
 )
 SINCE: Mapping[str, tuple[int, int]] = MappingProxyType(
-    dict.fromkeys(("calibrate", "windows", "clip", "interact", "encode", "text", "bins", "kernel", "nearest", "bayes"), (1, 1))
+    dict.fromkeys(("calibrate", "windows", "clip", "interact", "encode", "text", "bins", "kernel", "nearest", "bayes", "additive"), (1, 1))
 )
 """The version of the format that brought a kind, where it is later than 1.0: a bundle asks for the latest one of its steps."""
 
 __all__ = [
     "KINDS",
     "SINCE",
+    "Additive",
     "Bayes",
     "Bins",
     "Calibrate",
