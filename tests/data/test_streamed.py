@@ -11,7 +11,7 @@ import pytest
 
 from trainwright.data import describe, stream
 from trainwright.data.digest import digest_column
-from trainwright.data.room import Room
+from trainwright.data.room import Allowance, Room
 from trainwright.data.sources import digest_columns, read_table
 from trainwright.errors import SourceError
 from trainwright.runtime.columns import Coded
@@ -21,7 +21,7 @@ WHOLE = Room(streamed=1 << 60)
 
 def chunked(chunk: int = 900, step: int = 500) -> Room:
     """Reads everything in chunks of a few rows, and holds next to nothing."""
-    return Room(streamed=-1, chunk=chunk, step=step)
+    return Room(streamed=-1, chunk=chunk, step=step, held=Allowance(0))
 
 
 def written(folder: Path, content: bytes | str, name: str = "t.csv") -> Path:
@@ -190,7 +190,7 @@ class TestText:
         first = read_table(written(tmp_path, as_text(table)))
         schemas = [d.schema for d in first.described][3:]
         same(written(tmp_path, as_text(mixed(90, rng)), "later.csv"), like=schemas)
-        table[50][3] = "no date"
+        table[50][3] = table[20][3] = table[70][3] = "no date"  # the first of them is named
         same(written(tmp_path, as_text(table), "wrong.csv"), like=schemas)
         same(written(tmp_path, as_text([line[:6] for line in table]), "narrow.csv"), like=schemas)
 

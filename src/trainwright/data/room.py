@@ -13,7 +13,7 @@ import os
 import tempfile
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,8 +23,21 @@ from numpy.typing import DTypeLike, NDArray
 from trainwright.record import files
 
 LEAST: Final = 64 << 20  # bytes that a step may hold however small the cap is
+HELD: Final = 1 << 30  # bytes of arrays that are held in memory where no cap is told
 STREAMED: Final = 96 << 20  # a table of more bytes than this is read in chunks, however large the cap is
 BLOCK: Final = 1 << 20  # rows that are looked at together where a whole column would be too much
+
+
+@dataclass(slots=True)
+class Allowance:
+    """Bytes of arrays that may still be held in memory, since a file is slower; what was given out does not come back."""
+
+    left: int
+
+    def takes(self, size: int) -> bool:
+        fits = size <= self.left
+        self.left -= size if fits else 0
+        return fits
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +48,18 @@ class Room:
     step: int = 1 << 62
     streamed: int = STREAMED  # bytes of a source from which it is read in chunks
     chunk: int = 8 << 20  # bytes of text that are parsed together
+    held: Allowance = field(default_factory=lambda: Allowance(HELD))
 
     @classmethod
     def under(cls, cap: int, folder: Path | None = None) -> Room:
         """The room of a run whose processes may use `cap` bytes together."""
-        return cls(folder=folder, step=max(LEAST, cap // 8), streamed=min(STREAMED, cap // 8))
+        return cls(folder=folder, step=max(LEAST, cap // 8), streamed=min(STREAMED, cap // 8), held=Allowance(cap // 8))
 
     def empty(self, length: int, dtype: DTypeLike) -> NDArray[Any]:
-        """An array (length,) of zeros. Raises MachineError (TW090) when the disk has no room for it."""
+        """An array (length,) of zeros: in memory while that is allowed, else in a file. Raises MachineError (TW090) when the disk is full."""
         kind = np.dtype(dtype)
-        if length == 0:
-            return np.empty(0, kind)
+        if length == 0 or self.held.takes(length * kind.itemsize):
+            return np.zeros(length, kind)
         with self._file() as file, files.machine_errors(Path(tempfile.gettempdir() if self.folder is None else self.folder), doing="make room"):
             if hasattr(os, "posix_fallocate"):  # else a full disk would end the process when a page is written
                 os.posix_fallocate(file.fileno(), 0, length * kind.itemsize)
