@@ -102,6 +102,18 @@ def test_of_two_that_say_the_same_one_is_kept(rng: np.random.Generator, tmp_path
     assert entries[1].gain == pytest.approx(np.mean(plain - better), abs=1e-5)
 
 
+def test_a_gain_that_may_be_chance_is_no_gain(rng: np.random.Generator, tmp_path: Path) -> None:
+    plan, dataset = planned(made(rng, 600), transforms=["target_encoding"])
+    chance = rng.normal(size=(1, 600))
+    with Log(tmp_path) as log, open_engine("inline") as engine:
+        ablation = Ablation(plan=plan, dataset=dataset, log=log, engine=engine, seconds=None)
+        ablation.losses.update({("filled", ()): chance - chance.mean() + 1.01, ("filled", (0,)): np.ones((1, 600))})
+        ((entry,), _) = ablation._choose("filled", 0)
+    assert entry.gain == pytest.approx(0.01)
+    assert entry.low < 0
+    assert not entry.kept
+
+
 def test_nested_folds_choose_for_themselves(rng: np.random.Generator, tmp_path: Path) -> None:
     plan, dataset = planned(made(rng, 400), transforms=["target_encoding"])
     assert dataset.splits.design == "nested"
