@@ -304,7 +304,7 @@ def wilson(events: int, n: int) -> str:
         return "–"
     p, z = events / n, 1.96
     middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return f"{p:.2f} ({(middle - half) / (1 + z * z / n):.2f}–{(middle + half) / (1 + z * z / n):.2f})"
+    return f"{p:.2f} ({max(0.0, middle - half) / (1 + z * z / n):.2f}–{(middle + half) / (1 + z * z / n):.2f})"
 
 
 def main() -> None:
@@ -393,6 +393,8 @@ def label_lines(rows: Rows) -> list[list[Any]]:
                 most = float(np.mean([row["possible"] for row in mine]))
                 lines.append([name, f"{strength:.0%}", *(both(mine, who) for who in ("ours", "cleanlab_same", "cleanlab_own")), f"{most:.2f}"])
         easy = [row for row in labels if row["strength"] == strength and not row["hard"]]
+        if not easy:
+            continue
         most = float(np.mean([row["possible"] for row in easy]))
         lines.append(["**the ten**", f"{strength:.0%}", *(both(easy, who) for who in ("ours", "cleanlab_same", "cleanlab_own")), f"{most:.2f}"])
     return lines
