@@ -23,7 +23,7 @@ from numpy.typing import DTypeLike, NDArray
 from trainwright.record import files
 
 LEAST: Final = 64 << 20  # bytes that a step may hold however small the cap is
-HELD: Final = 1 << 30  # bytes of arrays that are held in memory where no cap is told
+HELD: Final = 256 << 20  # bytes of arrays that are held in memory, if an eighth of the cap is as much
 STREAMED: Final = 96 << 20  # a table of more bytes than this is read in chunks, however large the cap is
 BLOCK: Final = 1 << 20  # rows that are looked at together where a whole column would be too much
 
@@ -53,7 +53,7 @@ class Room:
     @classmethod
     def under(cls, cap: int, folder: Path | None = None) -> Room:
         """The room of a run whose processes may use `cap` bytes together."""
-        return cls(folder=folder, step=max(LEAST, cap // 8), streamed=min(STREAMED, cap // 8), held=Allowance(cap // 8))
+        return cls(folder=folder, step=max(LEAST, cap // 8), streamed=min(STREAMED, cap // 8), held=Allowance(min(HELD, cap // 8)))
 
     def empty(self, length: int, dtype: DTypeLike) -> NDArray[Any]:
         """An array (length,) of zeros: in memory while that is allowed, else in a file. Raises MachineError (TW090) when the disk is full."""
