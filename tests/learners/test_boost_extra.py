@@ -201,8 +201,6 @@ def test_a_process_without_them_tells_the_catalogue_and_refuses_to_train():
     """A child process in which both packages cannot be found, as where the extra was not installed."""
     code = """
 import sys
-import tempfile
-from pathlib import Path
 class Gone:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in ("xgboost", "catboost"):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,14 @@ import numpy as np
 
 from trainwright import runtime
 from trainwright.bundle import parity
+from trainwright.bundle.monotone import held
 from trainwright.bundle.sketches import sketch
 from trainwright.bundle.write import write_bundle
 from trainwright.data import store
 from trainwright.data.dataset import Dataset
 from trainwright.data.windows import shipped
 from trainwright.engine.interface import Engine, Job
-from trainwright.errors import Infeasible
+from trainwright.errors import CheckFailed, Infeasible
 from trainwright.learners import make
 from trainwright.learners.interface import Budget
 from trainwright.plan.model import Plan
@@ -58,6 +59,7 @@ def ship(
     threads: int,
     iterations: int | None,
     transforms: dict[str, Any] | None = None,
+    monotone: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     """Refit one candidate on all open rows and write it as a bundle into `folder`.
 
@@ -65,24 +67,36 @@ def ship(
     which holds what was decided on them: how probabilities are put right, and the threshold.
     Gives `model_digest`, `marks`, `parity` (what was compared, the largest difference), `latency_us` (median of one row through the
     runtime, for the leaderboard only), `left_out` (columns that are not read, and why), `bytes`. Raises BundleError (TW055) when the bundle
-    does not answer as the learner did.
+    does not answer as the learner did, CheckFailed (TW067) when a learner that keeps monotone constraints did not;
+    with constraints, `monotone` says how each was tried (`bundle.monotone.held`).
     """
     dataset = store.load(Path(data))
     budget = Budget(threads=threads, iterations=iterations)
     decision = Decision.from_dict(files.read_json(Path(candidate) / OUTCOME)["decision"])
     fit, chosen = make(learner, settings), Chosen.from_json(transforms)
     use = chosen.use(fit.card.reads)
-    pipeline = fit_pipeline(dataset, dataset.splits.open, fit, budget, seed, ("ship", number), balance=balance, use=use)
+    pipeline = fit_pipeline(dataset, dataset.splits.open, fit, budget, seed, ("ship", number), balance=balance, use=use, monotone=monotone or {})
     pipeline = replace(pipeline, decision=decision)
-    return lay_down(pipeline, dataset, Path(folder), reference=_out_of_fold(Path(candidate) / PREDICTIONS), seed=seed, chosen=chosen, use=use)
+    promised = dict(monotone) if monotone and fit.card.monotone else {}
+    reference = _out_of_fold(Path(candidate) / PREDICTIONS)
+    made = lay_down(pipeline, dataset, Path(folder), reference=reference, seed=seed, chosen=chosen, use=use, promised=promised)
+    return made | ({"monotone": _tried(runtime.load(Path(folder)), dataset, _some(dataset, seed), monotone, bool(promised))} if monotone else {})
 
 
 def lay_down(
-    pipeline: Pipeline, dataset: Dataset, folder: Path, *, reference: Floats, seed: int, chosen: Chosen | None = None, use: Use = NOTHING
+    pipeline: Pipeline,
+    dataset: Dataset,
+    folder: Path,
+    *,
+    reference: Floats,
+    seed: int,
+    chosen: Chosen | None = None,
+    use: Use = NOTHING,
+    promised: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Write a fitted pipeline as a bundle into `folder` and compare the two; gives and raises what `ship` does.
 
-    `reference` (rows, outputs): predictions as they will be, for the bundle's sketches.
+    `reference` (rows, outputs): predictions as they will be, for the bundle's sketches. `promised`: the monotone constraints that it keeps.
     """
     decision, chosen = pipeline.decision, chosen or Chosen()
     windows = [shipped(entry, dataset) for entry in use.windows]
@@ -105,7 +119,7 @@ def lay_down(
         features=features,
         sketches=sketch(dataset, reference),
         marks={"contains_training_rows": pipeline.fitted.holds_rows or any(len(step.times) for step in windows)},
-        notes=_notes(windows),
+        notes=_notes(windows) | ({"monotone": dict(promised)} if promised else {}),
     )
     compared = _compare(bundle, pipeline, dataset, rows, windows)
     return {
@@ -116,6 +130,24 @@ def lay_down(
         "left_out": pipeline.prepared.left_out,
         "bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
     }
+
+
+def _tried(bundle: runtime.Bundle, dataset: Dataset, rows: np.ndarray, monotone: dict[str, str], promised: bool) -> list[dict[str, Any]]:
+    """Whether the bundle keeps each constraint on these open rows. Raises CheckFailed (TW067) where it was promised and is not so."""
+    assert dataset.target is not None
+    scale = None if dataset.classes else float(np.std(dataset.target[dataset.splits.open]))
+    found = held(bundle, dataset.features, take_all(dataset.columns, rows), monotone, scale=scale)
+    broken = [entry for entry in found if not entry["held"]]
+    if promised and broken:
+        first = broken[0]
+        raise CheckFailed(
+            "TW067",
+            f"what is predicted is not {first['direction']} along {first['column']!r}: by {first['worst']:g} the other way",
+            where=f"{first['rows']} open rows with {first['values']} values each, through the bundle",
+            why="it was asked for",
+            fix="the next best candidate ships; please report the learner and its settings",
+        )
+    return found
 
 
 def input_features(dataset: Dataset, pipeline: Pipeline, chosen: Chosen, windows: Sequence[Windows]) -> tuple[ColumnSchema, ...]:
@@ -220,6 +252,7 @@ def ship_job(
         "threads": plan.threads,
         "iterations": iterations,
         "transforms": chosen.as_json() if chosen else None,
+        "monotone": dict(plan.monotone),
     }
     result = folder.with_name(f"{folder.name}.json")
     name = f"ship {number} into {folder.name}"

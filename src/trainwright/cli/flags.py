@@ -54,12 +54,13 @@ def with_asked(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--transforms", multiple=True, metavar="NAMES", help=text("transforms")),
         click.option("--windows", multiple=True, metavar="WORDS", help="Windowed aggregates, as in 'AMOUNT by CUSTOMER over 1d,7d'; repeated."),
         click.option("--kind", multiple=True, metavar="COL=KIND", help="number, category, ordered, yesno, datetime, text or identifier."),
+        click.option("--monotone", multiple=True, metavar="COL=increasing", help=text("monotone")),
         click.option("--allow", multiple=True, metavar="CODE", help="Let a blocking finding through; needs --because."),
         click.option("--because", multiple=True, metavar="REASON", help="The reason for the --allow before it; kept in the record."),
         click.option("--clean", multiple=True, metavar="FIX", help="An entry of the cleaning ledger, as JSON: " + (text("clean") or "")),
         click.option("--keep-data/--no-keep-data", default=None, help=text("keep_data")),
     ]
-    names = {*PLAIN, *LISTS, "transforms", "windows", "kind", "allow", "because", "clean", "keep_data"}
+    names = {*PLAIN, *LISTS, "transforms", "windows", "kind", "monotone", "allow", "because", "clean", "keep_data"}
 
     @functools.wraps(function)
     def verb(**values: Any) -> Any:
@@ -80,7 +81,9 @@ def _fields(values: dict[str, Any]) -> dict[str, Any]:
     if values["transforms"] or values["windows"]:
         fields["transforms"] = _transforms(values["transforms"], values["windows"])
     if values["kind"]:
-        fields["kinds"] = dict(_kind(text) for text in values["kind"])
+        fields["kinds"] = dict(_pair("--kind", text, "zip=category") for text in values["kind"])
+    if values["monotone"]:
+        fields["monotone"] = dict(_pair("--monotone", text, "age=increasing") for text in values["monotone"])
     if values["allow"] or values["because"]:
         fields["allow"] = _allowed(values["allow"], values["because"])
     if values["clean"]:
@@ -108,11 +111,13 @@ def _transforms(named: tuple[str, ...], windows: tuple[str, ...]) -> list[str]:
     return [*(word for word in words if word != "none"), *windows]
 
 
-def _kind(text: str) -> tuple[str, str]:
-    column, equals, kind = text.rpartition("=")
+def _pair(flag: str, text: str, example: str) -> tuple[str, str]:
+    """COLUMN=WORD in two."""
+    column, equals, word = text.rpartition("=")
     if not equals:
-        raise RequestError("TW009", f"--kind {text!r} says no kind", where="--kind", fix="write --kind COLUMN=KIND, as in --kind zip=category")
-    return column, kind
+        name = flag.strip("-")
+        raise RequestError("TW009", f"{flag} {text!r} says no {name}", where=flag, fix=f"write {flag} COLUMN={name.upper()}, as in {flag} {example}")
+    return column, word
 
 
 def _fix(text: str) -> dict[str, Any]:

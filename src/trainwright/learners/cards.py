@@ -39,6 +39,7 @@ def describe(name: str, kind: type[Learner], *, rows: int, columns: int, task: s
         "limits": list(card.limits),
         "extra": card.extra,
         "stops_early": card.stops_early,
+        "monotone": card.monotone,
         "settings": _settings(kind),
         "cost": {
             "rows": rows,

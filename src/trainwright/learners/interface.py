@@ -30,6 +30,7 @@ class Training:
     target: Floats | None = None  # class numbers 0..classes-1, or the value itself; NaN where unknown (semi-supervised)
     classes: int = 0
     weight: Floats | None = None
+    monotone: tuple[int, ...] = ()  # for each feature 1 (what is predicted may not fall along it), -1 (may not rise) or 0; () for all 0
     watch: Training | None = None  # rows set aside out of these very rows, for early stopping
     start: Any = None  # a bundle to start from (fine-tuning)
     environment: Any = None  # for reinforcement
@@ -68,6 +69,7 @@ class Card:
     extra: str = "tables"
     package: str = ""  # what an extra other than "tables" must have brought, by the name under which it is imported
     stops_early: bool = False  # asks for watch rows
+    monotone: bool = False  # keeps `Training.monotone`, for numbers and for two classes (the probability of the second)
     # Seconds and bytes of one fit, as a function of (rows, features, outputs): rough, to plan with; what was measured replaces it.
     seconds: Callable[[int, int, int], float] = lambda rows, features, outputs: 1e-6 * rows * features
     memory: Callable[[int, int, int], float] = lambda rows, features, outputs: 16.0 * rows * features

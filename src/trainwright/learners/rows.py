@@ -113,6 +113,18 @@ def few_codes(training: Training, matrix: Matrix, most: int) -> np.ndarray[Any, 
     return codes
 
 
+def constraints(training: Training) -> list[int] | None:
+    """What is asked of each feature (see `Training.monotone`); None where nothing is.
+
+    Raises LearnerError TW067 for several classes, of which one probability can only rise as others fall.
+    """
+    if not any(training.monotone):
+        return None
+    if training.classes > 2:
+        raise LearnerError("TW067", "a monotone constraint has no meaning for several classes", where="the plan", fix="leave it out")
+    return list(training.monotone)
+
+
 def watched(training: Training, rows: Labelled) -> tuple[Matrix, Floats, Floats | None] | None:
     """Features, target (a place in `rows.present`, or the value itself) and weights of the rows to watch: those whose class occurs in `rows`.
 

@@ -54,6 +54,8 @@ def command_of(plan: Plan, *, verb: str = "train", allow: tuple[tuple[str, str],
         words += [word for text in said if " over " in text for word in ("--windows", text)]
     for column, kind in given.get("kinds", {}).items():
         words += ["--kind", f"{column}={kind}"]
+    for column, direction in given.get("monotone", {}).items():
+        words += ["--monotone", f"{column}={direction}"]
     if "population" in given:
         words += ["--population", given["population"] if isinstance(given["population"], str) else _json(given["population"])]
     for fix in given.get("clean", []):

@@ -90,6 +90,7 @@ def known_kind(value: str) -> str:
     return value
 
 
+Monotone = dict[str, Literal["increasing", "decreasing"]]
 RowNumber = Annotated[int, Field(ge=0)]
 Spellings = Annotated[tuple[Spelling, ...], BeforeValidator(as_list, json_schema_input_type=str | tuple[str, ...])]
 Shares = str | dict[str, dict[str, float]] | tuple[dict[str, str | float], ...]  # a file; shares by column and level; cells with their share
@@ -254,6 +255,7 @@ class Plan(Part):
     weight: str | None = Field(None, description="A column of row weights; it is no feature.")
     population: Population | None = Field(None, description="The expected shares of the target population: a file with levels and their share.")
     protected: Names = Field((), description="Columns by which bias is looked for.")
+    monotone: Monotone = Field({}, description="Columns along which what is predicted may only rise, or only fall: {column: increasing}.")
     learners: Learners = Field((), description="The candidates, in order; empty means our own list.")
     transforms: Transforms = Field((Auto(),), description="auto, none, or a list: target_encoding, text, clip, bin, interact, windows.")
     imbalance: Ways = Field(("auto",), description="How rare classes are made to count: auto, none, or any of weights, over, under, smote.")

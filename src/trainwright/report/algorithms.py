@@ -56,6 +56,7 @@ def learner_lines(d: dict[str, Any]) -> list[str]:
         ("interpretable", [f"{d['interpretability']}: {d['how']}"]),
         ("reads", [READS.get(d["reads"], d["reads"])]),
         ("stops early", ["yes, on rows that it sets aside" if d["stops_early"] else "no"]),
+        ("monotone", ["keeps constraints, for numbers and two classes" if d["monotone"] else "keeps no constraint"]),
         (
             "a fit",
             [

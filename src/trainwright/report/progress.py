@@ -71,8 +71,20 @@ def plan_lines(plan: Plan, folder: Path) -> list[str]:
     return [
         f"metric {plan.metric} (--metric), {plan.folds} folds (--folds), seed {plan.seed} (--seed)",
         f"limits: {budget}, memory {memory}, {plan.workers} at once (--workers)",
+        *_constrained(plan),
         f"run folder {folder}",
     ]
+
+
+def _constrained(plan: Plan) -> list[str]:
+    """What may only rise or only fall, and which learners are not tried for it."""
+    if not plan.monotone:
+        return []
+    from trainwright.select.monotone import left_out
+
+    told = ", ".join(f"{direction} along {column}" for column, direction in plan.monotone.items())
+    without = left_out(plan)
+    return [f"monotone: {told} (--monotone)" + (f"; not tried, since they cannot keep it: {', '.join(without)}" if without else "")]
 
 
 def candidate_line(outcome: Outcome, best: Outcome | None, *, done: int, total: int) -> str:

@@ -46,11 +46,30 @@ def told(records: Records) -> Told:
             headline(records.evidence, records.dataset, records.metric),
             *plain(records),
             *(against(records, learner) for learner in baselines(records)),
+            *constrained(records),
         ),
         measured=measured(records.evidence, records.dataset),
         beware=beware(records),
         next=what_next(records),
     )
+
+
+def constrained(records: Records) -> tuple[str, ...]:
+    """Along which columns the prediction was to rise or fall only, how that was tried, and what came of it. Nothing where nothing was asked."""
+    words = {"increasing": "falls", "decreasing": "rises"}
+    out = []
+    for entry in records.summary.get("monotone") or []:
+        tried = f"{things(entry['rows'], 'open row')} with {things(entry['values'], 'value')} each, through the bundle"
+        if entry["held"]:
+            out.append(f"As asked, what it predicts never {words[entry['direction']]} as {quoted(entry['column'])} rises: tried on {tried}.")
+        else:
+            out.append(
+                f"It is NOT {entry['direction']} along {quoted(entry['column'])}, as was asked: by {entry['worst']:g} the other way, on {tried}."
+            )
+    free = [glossary.spoken(str(e.get("learner") or "")) for e in records.leaderboard if e.get("keeps") is False]
+    if out and free:
+        out.append(f"{listed(list(dict.fromkeys(free)))} cannot keep that: only compared with.")
+    return tuple(out)
 
 
 def good(records: Records) -> tuple[str, ...]:
@@ -329,7 +348,11 @@ def winner(records: Records) -> str:
 def passed_over(records: Records) -> list[Json]:
     """Candidates that scored better than the one that ships, best first: they could not be shipped under the limits, or failed the parity gate."""
     mine, lower = finite(records.chosen.get("score")), better_way(records) == "lower"
-    scored = [(s, e) for e in records.leaderboard if (s := finite(e.get("score"))) is not None and e.get("outcome") == "done"]
+    scored = [
+        (s, e)
+        for e in records.leaderboard
+        if (s := finite(e.get("score"))) is not None and e.get("outcome") == "done" and e.get("keeps") is not False
+    ]
     if mine is None:
         return []
     return [e for s, e in sorted(scored, key=lambda pair: pair[0] if lower else -pair[0]) if (s < mine if lower else s > mine)]

@@ -9,9 +9,11 @@ Why      each fold fits its own transforms, so that nothing that learns ever see
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -29,9 +31,11 @@ from trainwright.record.seeds import rng_for
 from trainwright.runtime.columns import Columns, Floats, Rows, take_all
 from trainwright.select.balance import balanced
 from trainwright.select.decision import Decision, Rule, cross_fitted
+from trainwright.select.monotone import signs
 from trainwright.select.transforms import NOTHING, Chosen, Use
 
 PREDICTIONS = "predictions.npy"
+NO_CONSTRAINTS: Mapping[str, str] = MappingProxyType({})
 FEW = 5000  # rows, up to which a seventh of them makes a difference
 
 
@@ -61,9 +65,10 @@ def fit_pipeline(
     *,
     balance: str = "none",
     use: Use = NOTHING,
+    monotone: Mapping[str, str] = NO_CONSTRAINTS,
 ) -> Pipeline:
     """Fit the learner's transforms and then the learner itself, on `rows` alone; `balance` says how rare classes are made to count, `use`
-    which of the plan's transforms take part.
+    which of the plan's transforms take part, `monotone` along which columns what is predicted may only rise or only fall.
 
     A learner that stops early is given a part of these rows to watch, unless `budget.iterations` already says when to stop. It
     is then fitted again on all of them where the watched part would be missed: where rows are few, or it is the latest part.
@@ -90,6 +95,7 @@ def fit_pipeline(
             task=dataset.task or "",
             numbers=None if prepared.matrix is None else prepared.matrix[part],
             features=prepared.features,
+            monotone=signs(prepared.features, monotone),
             columns=take_all(dataset.columns, chosen) if learner.card.reads == "columns" else {},
             target=dataset.target[chosen] if dataset.target is not None else None,
             classes=len(dataset.classes),
@@ -122,6 +128,7 @@ def evaluate(
     seed: int,
     threads: int,
     transforms: dict[str, Any] | None = None,
+    monotone: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     """Fit and predict every fold of one candidate; write the predictions; give what the leaderboard and the search need.
 
@@ -143,7 +150,7 @@ def evaluate(
     for index, fold in enumerate(splits.folds):
         started = time.perf_counter()
         use = chosen.use(fit.card.reads, index)
-        pipeline = fit_pipeline(dataset, fold.train, fit, budget, seed, ("fit", number, index), balance=balance, use=use)
+        pipeline = fit_pipeline(dataset, fold.train, fit, budget, seed, ("fit", number, index), balance=balance, use=use, monotone=monotone or {})
         took.append(time.perf_counter() - started)
         raw.append(pipeline.predict(dataset, fold.test))
         if pipeline.fitted.iterations is not None:
@@ -151,7 +158,7 @@ def evaluate(
         if splits.inner:
             keys = [("inner", number, index, place) for place in range(len(splits.inner[index]))]
             fits = (
-                (fit_pipeline(dataset, fold.train, fit, budget, seed, key, balance=balance, use=use), fold.test)
+                (fit_pipeline(dataset, fold.train, fit, budget, seed, key, balance=balance, use=use, monotone=monotone or {}), fold.test)
                 for fold, key in zip(splits.inner[index], keys, strict=True)
             )
             inside.append([one.predict(dataset, rows) for one, rows in fits])

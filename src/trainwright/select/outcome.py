@@ -30,6 +30,7 @@ class Outcome:
     baseline: bool
     status: Status
     balance: str = "none"
+    keeps: bool = True  # the plan's monotone constraints; what cannot is compared with, and ships only where nothing else does
     why: str = ""
     score: float | None = None
     low: float | None = None  # 95 % interval of the score
@@ -80,7 +81,7 @@ def recorded(log: Log) -> dict[int, Outcome]:
 
 
 def choose(outcomes: list[Outcome], metric: str) -> list[Outcome]:
-    """The candidates that finished, best first; among equals the one that comes first in the plan.
+    """The candidates that finished, best first; among equals the one that comes first in the plan. Those that keep no constraint come last.
 
     Raises Infeasible (TW070) when none finished.
     """
@@ -95,7 +96,7 @@ def choose(outcomes: list[Outcome], metric: str) -> list[Outcome]:
             fix="give more --time or more --memory",
         )
     sign = 1.0 if evidence.METRICS[metric].better == "lower" else -1.0
-    return sorted(done, key=lambda outcome: (sign * (outcome.score or 0.0), outcome.number))
+    return sorted(done, key=lambda outcome: (not outcome.keeps, sign * (outcome.score or 0.0), outcome.number))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,8 +121,8 @@ def procedure(outcomes: list[Outcome], metric: str, folds: list[np.ndarray], rep
     thresholds: list[float] = []
     answer: Floats | None = None
     for index, rows in enumerate(folds):
-        scored = [(sign * inner, outcome.number, outcome) for outcome in ranked if (inner := outcome.inner[index]) is not None]
-        best = min(scored, key=lambda entry: entry[:2])[2] if scored else ranked[0]
+        scored = [(not outcome.keeps, sign * inner, outcome.number, outcome) for outcome in ranked if (inner := outcome.inner[index]) is not None]
+        best = min(scored, key=lambda entry: entry[:3])[3] if scored else ranked[0]
         picked[best.number] = picked.get(best.number, 0) + 1
         if best.number not in loaded:
             loaded[best.number] = best.read_predictions(run)

@@ -15,6 +15,7 @@ from trainwright.plan.transforms import Windows, derived
 from trainwright.runtime.schema import ColumnSchema
 from trainwright.select.balance import WAYS, shares, ways_of
 from trainwright.select.decision import LIKELIEST, RULES, judges_answers
+from trainwright.select.monotone import able, check_constraints, check_learner
 from trainwright.select.portfolio import portfolio
 from trainwright.select.transforms import resolve_transforms
 from trainwright.tasks import TASKS, Task
@@ -32,10 +33,12 @@ def resolve(asked: Plan, dataset: Dataset) -> Plan:
     """The plan that will run: nothing is left on "auto", and running it again means the same.
 
     Raises RequestError: TW013 for a metric that the task does not have, TW012 for an unknown learner, TW014 for one that
-    cannot learn this task, TW010 for a wrong setting, TW044 for a transform that does not fit.
+    cannot learn this task, TW010 for a wrong setting, TW044 for a transform that does not fit, TW067 and TW068 for a monotone
+    constraint that cannot be kept.
     """
     assert dataset.task is not None  # prepare() gave one, or refused
     task = TASKS[dataset.task]
+    check_constraints(asked, task, dataset)
     chosen = candidates(asked, task, dataset)
     recipes = list(dict.fromkeys(learner_class(choice.name).card.reads for choice in chosen))
     transforms = resolve_transforms(asked, dataset, [reads for reads in recipes if reads in READ_FEATURES])
@@ -74,11 +77,12 @@ def candidates(asked: Plan, task: Task, dataset: Dataset) -> list[LearnerChoice]
 
 def named(asked: Plan, task: Task) -> list[LearnerChoice]:
     """What was asked for, with exact settings where given, else our list narrowed to the learners named. Raises as `resolve`."""
-    fixed = portfolio(task.output)
+    fixed = able(portfolio(task.output), asked)
     if asked.learners:
         wanted = [choice.model_copy(update={"name": full_name(choice.name)}) for choice in asked.learners]
         for choice in wanted:
             _check(choice, task)
+            check_learner(asked, choice, task)
         chosen: list[LearnerChoice] = []
         for choice in wanted:
             alike = [entry for entry in fixed if entry.name == choice.name]

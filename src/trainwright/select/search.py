@@ -17,6 +17,7 @@ from trainwright.engine.interface import Outcome as JobOutcome
 from trainwright.plan.model import Plan
 from trainwright.record.log import Log
 from trainwright.select.limits import Forecast, Timer, end_reserve, keep_back, refit_seconds
+from trainwright.select.monotone import keeps
 from trainwright.select.outcome import Outcome, Status, candidate_folder, choose, record, recorded
 from trainwright.select.transforms import Chosen
 
@@ -169,6 +170,7 @@ class Search:
             "seed": self.plan.seed,
             "threads": self.plan.threads,
             "transforms": self.chosen.as_json() if self.chosen else None,
+            "monotone": dict(self.plan.monotone),
         }
         return Job(
             name=_name(number),
@@ -224,6 +226,7 @@ class Search:
             "settings": choice.settings or {},
             "balance": choice.balance,
             "baseline": number < self.baselines,
+            "keeps": keeps(self.plan, choice.name),
         }
 
     def _best(self, outcomes: dict[int, Outcome]) -> Outcome | None:

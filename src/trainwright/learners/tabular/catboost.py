@@ -23,7 +23,7 @@ from trainwright.errors import need
 from trainwright.learners import settings as check
 from trainwright.learners.boosted import boosted_steps, catboost_nodes, catboost_start
 from trainwright.learners.interface import Budget, Card, Fitted, LogUniform, Space, Training, Uniform
-from trainwright.learners.rows import Labelled, average, centre, constantly, labelled, watched
+from trainwright.learners.rows import Labelled, average, centre, constantly, constraints, labelled, watched
 from trainwright.runtime.columns import Floats, Matrix
 from trainwright.runtime.step import Step
 
@@ -57,6 +57,7 @@ class CatBoost:
         extra="boost",
         package="catboost",
         stops_early=True,
+        monotone=True,
         seconds=lambda rows, features, outputs: 3.0 + 500 * max(1, outputs if outputs > 2 else 1) * (3e-3 + 6e-9 * rows * features),
         effort=lambda settings: min(settings.iterations, 30 / settings.learning_rate) / 600 * 2.0 ** (0.5 * (settings.depth - 6)),
         memory=lambda rows, features, outputs: 150e6 + 10.0 * rows * features + 100.0 * rows * max(1, outputs),
@@ -90,19 +91,20 @@ class CatBoost:
         if budget.iterations is None and (seen := watched(training, rows)) is not None:
             aside = library.Pool(seen[0], seen[1] if rows.classes else (seen[1] - mean) / unit, weight=seen[2], thread_count=budget.threads)
             stop = {"eval_set": aside, "early_stopping_rounds": self.patience, "use_best_model": True}
-        model = library.CatBoost(self._parameters(rows, budget, int(rng.integers(2**31))))
+        model = library.CatBoost(self._parameters(rows, budget, int(rng.integers(2**31)), constraints(training)))
         model.fit(made, **stop)
         kept = int(model.tree_count_)
         return Fitted(
             _Predict(model, rows, mean, unit, budget.threads), _Ship(model, rows, mean, unit), iterations=max(1, kept), notes={"trees": kept}
         )
 
-    def _parameters(self, rows: Labelled, budget: Budget, seed: int) -> dict[str, Any]:
+    def _parameters(self, rows: Labelled, budget: Budget, seed: int, monotone: list[int] | None) -> dict[str, Any]:
         task: dict[str, Any] = {"loss_function": "RMSE"}
         if rows.classes:
             task = {"loss_function": "Logloss"} if rows.outputs == 1 else {"loss_function": "MultiClass", "classes_count": rows.outputs}
         return {
             **task,
+            **({"monotone_constraints": monotone} if monotone else {}),
             **{name: getattr(self, name) for name in OWN},
             "iterations": budget.iterations or self.iterations,
             "bootstrap_type": "MVS",

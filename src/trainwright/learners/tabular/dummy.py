@@ -19,6 +19,7 @@ from trainwright.learners.rows import average, constantly, labelled
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dummy:
     card: ClassVar[Card] = Card(
+        monotone=True,  # a constant neither rises nor falls
         title="the average (no learning)",
         tasks=("binary", "multiclass", "regression"),
         reads="nothing",

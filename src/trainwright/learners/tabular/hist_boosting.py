@@ -19,7 +19,7 @@ from trainwright.learners import settings as check
 from trainwright.learners.boosted import boosted_steps
 from trainwright.learners.graphs import hist_nodes
 from trainwright.learners.interface import Budget, Card, Fitted, LogUniform, Space, Training, Uniform
-from trainwright.learners.rows import Labelled, average, centre, constantly, few_codes, labelled, watched
+from trainwright.learners.rows import Labelled, average, centre, constantly, constraints, few_codes, labelled, watched
 from trainwright.runtime.columns import Floats, Matrix
 from trainwright.runtime.step import Step
 
@@ -51,6 +51,7 @@ class HistBoosting:
             "never far beyond the targets that it saw",
         ),
         stops_early=True,
+        monotone=True,
         seconds=lambda rows, features, outputs: 0.3 + 250 * max(1, outputs if outputs > 2 else 1) * (2e-3 + 5e-9 * rows * features),
         effort=lambda settings: min(settings.iterations, 25 / settings.learning_rate) / 250 * (settings.max_leaf_nodes / 31) ** 0.5,
         memory=lambda rows, features, outputs: 40e6 + 13.0 * rows * features + 40.0 * rows * max(1, outputs),
@@ -84,7 +85,7 @@ class HistBoosting:
         if watch is not None:
             aside = {"X_val": watch[0], "y_val": watch[1] if rows.classes else (watch[1] - mean) / unit, "sample_weight_val": watch[2]}
         sets = few_codes(training, rows.matrix, min(MOST_CATEGORIES, self.max_bins))
-        model = self._model(rows, sets, budget.iterations, int(rng.integers(2**31)), watched=watch is not None)
+        model = self._model(rows, sets, budget.iterations, int(rng.integers(2**31)), constraints(training), watched=watch is not None)
         target = rows.labels if rows.classes else (rows.target - mean) / unit
         with threadpool_limits(budget.threads, "openmp"):  # it takes every core otherwise, and its threads spin
             model.fit(rows.matrix, target, sample_weight=rows.weight, **aside)
@@ -97,7 +98,7 @@ class HistBoosting:
             _Predict(model, rows, mean, unit, budget.threads), _Ship(model, sets, rows, mean, unit), iterations=kept, notes={"trees": trees}
         )
 
-    def _model(self, rows: Labelled, sets: NDArray[np.bool_], iterations: int | None, seed: int, *, watched: bool) -> Any:
+    def _model(self, rows: Labelled, sets: NDArray[np.bool_], iterations: int | None, seed: int, monotone: list[int] | None, *, watched: bool) -> Any:
         from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
         kind = HistGradientBoostingClassifier if rows.classes else HistGradientBoostingRegressor
@@ -110,6 +111,7 @@ class HistBoosting:
             l2_regularization=self.l2,
             max_features=self.max_features,
             max_bins=self.max_bins,
+            monotonic_cst=monotone,
             categorical_features=sets if sets.any() else None,
             early_stopping=watched,
             n_iter_no_change=self.patience,

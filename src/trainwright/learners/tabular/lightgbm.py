@@ -19,7 +19,7 @@ import numpy as np
 from trainwright.learners import settings as check
 from trainwright.learners.graphs import lightgbm_nodes, tree_graph
 from trainwright.learners.interface import Budget, Card, Fitted, LogUniform, Space, Training, Uniform
-from trainwright.learners.rows import Labelled, average, centre, constantly, labelled
+from trainwright.learners.rows import Labelled, average, centre, constantly, constraints, labelled
 from trainwright.runtime.columns import Floats, Matrix
 from trainwright.runtime.step import Step
 from trainwright.runtime.steps import Linear, Link, Onnx
@@ -61,6 +61,7 @@ class LightGBM:
         losses=("log loss, for classes", "squared error, for numbers"),
         limits=("a seventh of the rows is watched to stop early, when the iterations are not given", "never far beyond the targets that it saw"),
         stops_early=True,
+        monotone=True,
         seconds=lambda rows, features, outputs: 0.2 + 600 * max(1, outputs if outputs > 2 else 1) * (7e-4 + 4e-9 * rows * features),
         effort=lambda settings: min(settings.iterations, 30 / settings.learning_rate) / 600 * (settings.num_leaves / 31) ** 0.5,
         memory=lambda rows, features, outputs: 60e6 + 6.0 * rows * features + 40.0 * rows * max(1, outputs),
@@ -96,7 +97,7 @@ class LightGBM:
         if rows.constant or unit == 0:
             return constantly(average(rows))
         codes = [number for number, feature in enumerate(training.features) if feature.kind == "code"]
-        asked = self._parameters(rows, budget, int(rng.integers(2**31)))
+        asked = self._parameters(rows, budget, int(rng.integers(2**31))) | _bounds(constraints(training))
         made = lightgbm.Dataset(rows.matrix, (rows.target - mean) / unit, weight=rows.weight, categorical_feature=codes, params=asked)
         watched: dict[str, Any] = {}
         if training.watch is not None and budget.iterations is None:
@@ -124,6 +125,10 @@ class LightGBM:
             "num_threads": budget.threads,
             "verbosity": -1,
         }
+
+
+def _bounds(monotone: list[int] | None) -> dict[str, Any]:
+    return {} if monotone is None else {"monotone_constraints": monotone}
 
 
 def _predictor(booster: Any, kept: int, classes: int, mean: float, unit: float) -> Callable[[Any], Floats]:

@@ -20,7 +20,7 @@ from trainwright.errors import need
 from trainwright.learners import settings as check
 from trainwright.learners.boosted import boosted_steps, xgboost_nodes, xgboost_start
 from trainwright.learners.interface import Budget, Card, Fitted, LogUniform, Space, Training, Uniform
-from trainwright.learners.rows import Labelled, average, centre, constantly, few_codes, labelled, watched
+from trainwright.learners.rows import Labelled, average, centre, constantly, constraints, few_codes, labelled, watched
 from trainwright.runtime.columns import Floats, Matrix
 from trainwright.runtime.step import Step
 
@@ -63,6 +63,7 @@ class XGBoost:
         extra="boost",
         package="xgboost",
         stops_early=True,
+        monotone=True,
         seconds=lambda rows, features, outputs: 3.0 + 300 * max(1, outputs if outputs > 2 else 1) * (2e-3 + 1e-8 * rows * features),
         effort=lambda settings: min(settings.iterations, 25 / settings.learning_rate) / 500 * 2.0 ** (0.5 * (min(settings.max_depth or 10, 10) - 6)),
         memory=lambda rows, features, outputs: 120e6 + 14.0 * rows * features + 60.0 * rows * max(1, outputs),
@@ -94,7 +95,7 @@ class XGBoost:
         mean, unit = centre(rows)
         if rows.constant or unit == 0:
             return constantly(average(rows))
-        asked = self._parameters(rows, budget, int(rng.integers(2**31)))
+        asked = self._parameters(rows, budget, int(rng.integers(2**31)), constraints(training))
         sets = few_codes(training, rows.matrix, MOST_CATEGORIES)
         like: dict[str, Any] = {"feature_types": np.where(sets, "c", "q").tolist(), "enable_categorical": True, "nthread": budget.threads}
         target = rows.labels if rows.classes else (rows.target - mean) / unit
@@ -109,7 +110,7 @@ class XGBoost:
         booster.set_param({"nthread": budget.threads})
         return Fitted(_Predict(booster, rows, mean, unit), _Ship(booster, rows, mean, unit), iterations=kept, notes={"trees": kept * rows.outputs})
 
-    def _parameters(self, rows: Labelled, budget: Budget, seed: int) -> dict[str, Any]:
+    def _parameters(self, rows: Labelled, budget: Budget, seed: int, monotone: list[int] | None) -> dict[str, Any]:
         task = {"objective": "reg:squarederror", "eval_metric": "rmse"}
         if rows.classes:
             task = {"objective": "binary:logistic", "eval_metric": "logloss"}
@@ -117,6 +118,7 @@ class XGBoost:
                 task = {"objective": "multi:softprob", "eval_metric": "mlogloss", "num_class": str(rows.outputs)}
         return {
             **task,
+            **({"monotone_constraints": "(" + ",".join(map(str, monotone)) + ")"} if monotone else {}),
             **{name: getattr(self, name) for name in OWN},
             "tree_method": "hist",
             "seed": seed,
