@@ -365,6 +365,7 @@ def leaderboard(plan: Plan, outcomes: list[Outcome], shipped: dict[str, Any], lo
         became = log.last("baseline shipped", number=outcome.number)
         bundle = shipped if entry["chosen"] else became.what if became else None  # only these became bundles, and can be measured as such
         entry |= {"latency_us": bundle and bundle["latency_us"], "bundle_bytes": bundle and bundle["bytes"]}
+        entry["monotone"] = (bundle or {}).get("monotone", [])
         entry["contains_training_rows"] = bundle and bundle["marks"]["contains_training_rows"]
         if entry["chosen"]:
             entry["left_out"] = shipped.get("left_out", {})

@@ -84,7 +84,7 @@ def _constrained(plan: Plan) -> list[str]:
 
     told = ", ".join(f"{direction} along {column}" for column, direction in plan.monotone.items())
     without = left_out(plan)
-    return [f"monotone: {told} (--monotone)" + (f"; not tried, since they cannot keep it: {', '.join(without)}" if without else "")]
+    return [f"monotone: {told} (--monotone)" + (f"; they cannot keep it and are at most compared with: {', '.join(without)}" if without else "")]
 
 
 def candidate_line(outcome: Outcome, best: Outcome | None, *, done: int, total: int) -> str:

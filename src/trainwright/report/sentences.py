@@ -58,7 +58,7 @@ def constrained(records: Records) -> tuple[str, ...]:
     """Along which columns the prediction was to rise or fall only, how that was tried, and what came of it. Nothing where nothing was asked."""
     words = {"increasing": "falls", "decreasing": "rises"}
     out = []
-    for entry in records.summary.get("monotone") or []:
+    for entry in records.chosen.get("monotone") or []:
         tried = f"{things(entry['rows'], 'open row')} with {things(entry['values'], 'value')} each, through the bundle"
         if entry["held"]:
             out.append(f"As asked, what it predicts never {words[entry['direction']]} as {quoted(entry['column'])} rises: tried on {tried}.")
@@ -66,10 +66,8 @@ def constrained(records: Records) -> tuple[str, ...]:
             out.append(
                 f"It is NOT {entry['direction']} along {quoted(entry['column'])}, as was asked: by {entry['worst']:g} the other way, on {tried}."
             )
-    free = [glossary.spoken(str(e.get("learner") or "")) for e in records.leaderboard if e.get("keeps") is False]
-    if out and free:
-        out.append(f"{listed(list(dict.fromkeys(free)))} cannot keep that: only compared with.")
-    return tuple(out)
+    free = dict.fromkeys(str(e.get("learner") or "") for e in records.leaderboard if e.get("keeps") is False and not e.get("chosen"))
+    return (*out, *(sentence(f"{glossary.spoken(learner)} cannot promise that: it is only compared with") for learner in free))
 
 
 def good(records: Records) -> tuple[str, ...]:
