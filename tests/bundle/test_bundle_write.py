@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -168,3 +169,13 @@ def test_verify_names_the_file_that_differs(tmp_path: Path):
     (folder / "manifest.json").write_bytes((folder / "manifest.json").read_bytes().replace(b'"yes"', b'"yea"'))
     with pytest.raises(CheckFailed, match=r"manifest\.json"):
         verify(folder)
+
+
+def test_a_bundle_says_the_least_version_that_it_needs(tmp_path: Path):
+    assert small.make(tmp_path / "plain").manifest["format"] == "1.0"
+    capped = tuple(dataclasses.replace(feature, high=9.0) if feature.kind == "number" else feature for feature in small.FEATURES)
+    first, *rest = small.steps("binary", "linear")
+    steps = [(first[0], dataclasses.replace(first[1], schema=capped), first[2]), *rest]
+    output = {"kind": "classes", "classes": list(small.CLASSES["binary"])}
+    bundle = write_bundle(tmp_path / "capped", task="binary", output=output, steps=steps, features=capped, sketches={})
+    assert bundle.manifest["format"] == "1.1"

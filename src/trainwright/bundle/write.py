@@ -53,7 +53,7 @@ def write_bundle(
     source, decider = _ends(output, steps)
     contents[store.SKETCHES] = _json(sketches)
     manifest |= {
-        "format": "{}.{}".format(*max(SINCE.get(step.kind, (1, 0)) for _, step, _ in steps)),
+        "format": "{}.{}".format(*max(*(SINCE.get(step.kind, (1, 0)) for _, step, _ in steps), *(feature.needs for feature in features), (1, 0))),
         "task": task,
         "features": [feature.as_dict() for feature in features],
         "output": {"kind": output["kind"], "classes": list(output.get("classes", ())), "from": source, "decide": decider},

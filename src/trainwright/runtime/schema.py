@@ -7,6 +7,12 @@ from typing import Any, Literal, get_args
 
 Kind = Literal["number", "category", "ordered", "yesno", "datetime", "text", "identifier", "constant", "image", "audio"]
 KINDS: tuple[str, ...] = get_args(Kind)
+SINCE = {
+    "spelling": (1, 1),
+    "aliases": (1, 1),
+    "low": (1, 1),
+    "high": (1, 1),
+}  # the version of the bundle format that brought a field, if later than 1.0
 WORDS: tuple[str, ...] = ("category", "ordered", "text", "identifier", "constant", "image", "audio")  # kinds whose column is Coded
 
 
@@ -33,6 +39,11 @@ class ColumnSchema:
         full = asdict(self)
         plain = ((), None)
         return {k: _lists(v) for k, v in full.items() if v not in plain and (k, v) not in (("decimal", "."), ("thousands", ""))}
+
+    @property
+    def needs(self) -> tuple[int, int]:
+        """The version of the bundle format that can say this."""
+        return max(SINCE.get(name, (1, 0)) for name in self.as_dict())
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> ColumnSchema:
