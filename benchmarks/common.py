@@ -27,14 +27,15 @@ def machine() -> dict[str, Any]:
     model = next(
         (line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "unknown"
     )
-    names = ("trainwright", "numpy", "scikit-learn", "lightgbm", "onnxruntime", "polars")
+    names = ("trainwright", "numpy", "scikit-learn", "lightgbm", "onnxruntime", "polars", "catboost", "xgboost-cpu", "interpret-core")
+    installed = {name for found in metadata.distributions() if (name := found.metadata["Name"])}
     return {
         "date": datetime.date.today().isoformat(),
         "processor": model,
         "cores": len(os.sched_getaffinity(0)),
         "load": [round(value, 2) for value in os.getloadavg()],
         "python": platform.python_version(),
-        "versions": {name: metadata.version(name) for name in names},
+        "versions": {name: metadata.version(name) for name in names if name in installed},
     }
 
 

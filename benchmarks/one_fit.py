@@ -1,6 +1,6 @@
-"""The work of one point of `learners.py` and `growth.py`, done in a child of the local engine: one fit, and what becomes of it.
+"""The work of one point of `learners.py` and `growth.py`, done in a child of the local engine: one fit and what becomes of it, `check`, `predict`.
 
-Takes    a dataset's folder (`trainwright.data.store`), a learner's name, its settings.
+Takes    a dataset's folder (`trainwright.data.store`) and a learner's name, or a file.
 Gives    JSON: seconds, processor seconds and memory of the fit; then, of the bundle, the largest difference, bytes, latency and the test score.
 Why      the engine forks the child from a server that has the libraries loaded, caps it, and can end it: a fit that hangs costs that fit.
          What is known after the fit is left in a file, so that a fit whose export takes too long still has its figures.
@@ -13,8 +13,10 @@ import ctypes
 import gc
 import json
 import os
+import statistics
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ import numpy as np
 
 PAUSE = 0.005  # seconds between two looks at memory
 WARM_ROWS = 90
-SKETCHED = 1000  # test rows whose predictions are sketched, where a run takes those out of fold
+SKETCHED = 1000
 
 
 class Peak:
@@ -55,10 +57,51 @@ class Peak:
         return self.most - self.start
 
 
-def fit(*, data: str, folder: str, learner: str, seed: int, ship: bool) -> dict[str, Any]:
+def measured(work: Callable[[], Any], again: float = 0.0) -> tuple[Any, dict[str, Any]]:
+    """What `work` gives; its seconds, processor seconds and peak of memory. Quick work is repeated for `again` seconds: the median time counts."""
+    walls, cpus = [], []
+    with Peak() as peak:
+        while not walls or sum(walls) + walls[0] < again:
+            started, cpu = time.perf_counter(), time.process_time()
+            made = work()
+            walls.append(time.perf_counter() - started)
+            cpus.append(time.process_time() - cpu)
+    return made, {"seconds": statistics.median(walls), "cpu_seconds": statistics.median(cpus), "memory_bytes": peak.bytes}
+
+
+def check(*, file: str, target: str, again: float = 0.0) -> dict[str, Any]:
+    """`check` of a file, in this process: read, typed, and looked through for findings."""
+    import polars  # noqa: F401 - so that its import is not measured
+
+    from trainwright import api
+
+    found, figures = measured(lambda: api.check(file, target=target), again)
+    return figures | {"rows": found["source"]["rows"], "findings": len(found["findings"])}
+
+
+def predict(*, data: str, file: str, folder: str, learner: str, seed: int, again: float = 0.0) -> dict[str, Any]:
+    """Prediction of a file with a bundle that is made first, of the dataset in `data`: read, typed, predicted, and written as CSV."""
+    from trainwright.data import store
+    from trainwright.learners import make
+    from trainwright.learners.interface import Budget
+    from trainwright.predict import predict_file
+    from trainwright.select.candidate import fit_pipeline
+
+    dataset = store.load(Path(data))
+    pipeline = fit_pipeline(dataset, dataset.splits.open, make(learner, {}), Budget(), seed, ("benchmark",))
+    bundle = Path(folder) / "bundle"
+    bundle.parent.mkdir(parents=True, exist_ok=True)
+    _lay_down(pipeline, dataset, bundle, seed)
+    out = Path(folder) / "out.csv"
+    done, figures = measured(lambda: predict_file(bundle, file, out), again)
+    return figures | {"rows": done["rows"]}
+
+
+def fit(*, data: str, folder: str, learner: str, seed: int, ship: bool, again: float = 0.0) -> dict[str, Any]:
     """Fit the learner with its default settings on the open rows, transforms included; with `ship`, write the bundle, compare and score it.
 
-    The figures of the fit are in `folder/fit.json` as soon as they are known.
+    A fit that takes less than `again` seconds is repeated until they are used up, and its median time counts. The figures of the fit are in
+    `folder/fit.json` as soon as they are known.
     """
     from trainwright.data import store
     from trainwright.learners import make
@@ -68,12 +111,9 @@ def fit(*, data: str, folder: str, learner: str, seed: int, ship: bool) -> dict[
     dataset, one = store.load(Path(data)), make(learner, {})
     _warm(one, dataset.task or "", len(dataset.classes))
     rows = dataset.splits.open
-    with Peak() as peak:
-        started, cpu = time.perf_counter(), time.process_time()
-        pipeline = fit_pipeline(dataset, rows, one, Budget(), seed, ("benchmark",))
-        found = {"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - cpu}
+    pipeline, found = measured(lambda: fit_pipeline(dataset, rows, one, Budget(), seed, ("benchmark",)), again)
     features = len(pipeline.prepared.features)
-    found |= {"memory_bytes": peak.bytes, "rows": len(rows), "features": features, "task": dataset.task}
+    found |= {"rows": len(rows), "features": features, "task": dataset.task}
     found["guess_seconds"] = one.card.seconds(len(rows), max(1, features), max(1, len(dataset.classes))) * one.card.effort(one)
     Path(folder).mkdir(parents=True, exist_ok=True)
     (Path(folder) / "fit.json").write_text(json.dumps(found))
@@ -98,13 +138,12 @@ def _warm(learner: Any, task: str, classes: int) -> None:
 def _shipped(pipeline: Any, dataset: Any, folder: Path, seed: int) -> dict[str, Any]:
     """What a run does with a winner, and the score of the bundle on the test rows. Raises BundleError (TW055) when the bundle differs."""
     from trainwright import evidence, runtime
-    from trainwright.bundle.ship import lay_down
     from trainwright.runtime.columns import take_all
     from trainwright.tasks import TASKS
 
     sealed, metric = dataset.splits.sealed, TASKS[dataset.task].metric
     started = time.perf_counter()
-    laid = lay_down(pipeline, dataset, folder, reference=pipeline.predict(dataset, sealed[:SKETCHED]), seed=seed)
+    laid = _lay_down(pipeline, dataset, folder, seed)
     exported = time.perf_counter() - started
     outputs = runtime.load(folder).outputs_of(take_all(dataset.columns, sealed))
     scale = 1.0 if dataset.classes else laid["parity"]["rows"]["scale"]
@@ -116,3 +155,10 @@ def _shipped(pipeline: Any, dataset: Any, folder: Path, seed: int) -> dict[str, 
         "bundle_bytes": laid["bytes"],
         "latency_us": laid["latency_us"],
     }
+
+
+def _lay_down(pipeline: Any, dataset: Any, folder: Path, seed: int) -> dict[str, Any]:
+    """As a run ships its winner; what is sketched are predictions of some rows, where a run takes those out of fold."""
+    from trainwright.bundle.ship import lay_down
+
+    return lay_down(pipeline, dataset, folder, reference=pipeline.predict(dataset, dataset.splits.measured[:SKETCHED]), seed=seed)
