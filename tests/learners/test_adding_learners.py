@@ -184,6 +184,8 @@ def install(tmp_path, monkeypatch):
 def test_a_learner_of_another_package_trains_and_ships(install, rng):
     install("added_quantile", MEDIAN, "added/quantile = added_quantile\nadded/by_class = added_quantile:Quantile")
     assert {"added/quantile", "added/by_class", "tabular/lightgbm"} <= set(learners.names())
+    assert learners.package_of("added/quantile") == "added_quantile 1.0"
+    assert learners.package_of("tabular/lightgbm") is None
     assert "added_quantile" not in sys.modules  # listing does not import
     target = rng.normal(size=31)
     for name in ("added/quantile", "added/by_class"):

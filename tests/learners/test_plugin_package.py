@@ -109,6 +109,7 @@ def test_it_is_in_the_catalogue_where_it_is_installed_and_nowhere_else(site: Pat
     assert [entry for entry in with_it if entry not in without] == [entry for entry in with_it if entry["name"] == NAME]
     (mine,) = cli("algorithms", "discriminant", site=site)["algorithms"]
     assert (mine["name"], mine["tasks"], mine["interpretability"]) == (NAME, ["binary", "multiclass"], "glass-box")
+    assert (mine["added_by"], {entry["added_by"] for entry in without}) == ("mine-learners 1.0.0", {None})
     assert mine["settings"] == [{"name": "shrinkage", "default": 0.01, "search": {"low": 1e-4, "high": 1.0, "scale": "log", "whole": False}}]
 
 

@@ -48,6 +48,12 @@ def extra_packages(used: Iterable[str]) -> list[str]:
     return sorted({package for module in modules for package in installed.get(module, [module])})
 
 
+def package_of(name: str) -> str | None:
+    """The package that adds this learner, with its version: "mine-learners 1.0.0". None for ours."""
+    entry = None if name in _own() else _added().get(name)
+    return None if entry is None or entry.dist is None else f"{entry.dist.name} {entry.dist.version}"
+
+
 def names() -> tuple[str, ...]:
     """All names, sorted: our own and those of other packages."""
     return tuple(sorted({*_own(), *_added()}))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, cast
 
-from trainwright.learners import learner_class, names
+from trainwright.learners import learner_class, names, package_of
 from trainwright.learners.interface import Choice, Learner
 
 OUTPUTS = {"binary": 2, "regression": 1}  # columns of a prediction; 5 stand for "several classes"
@@ -38,6 +38,7 @@ def describe(name: str, kind: type[Learner], *, rows: int, columns: int, task: s
         "losses": list(card.losses),
         "limits": list(card.limits),
         "extra": card.extra,
+        "added_by": package_of(name),
         "stops_early": card.stops_early,
         "monotone": card.monotone,
         "settings": _settings(kind),

@@ -16,7 +16,7 @@ READS = {
     "environment": "an environment",
     "nothing": "no column",
 }
-TITLES = ("learner", "what it is", "tasks", "interpretable", "a fit", "memory", "10× rows", "extra")
+TITLES = ("learner", "what it is", "tasks", "interpretable", "a fit", "memory", "10× rows", "comes with")
 
 
 def catalogue_lines(described: Sequence[dict[str, Any]], *, rows: int, columns: int) -> list[str]:
@@ -34,7 +34,7 @@ def catalogue_lines(described: Sequence[dict[str, Any]], *, rows: int, columns: 
                 duration(cost["seconds"]),
                 size(cost["memory_bytes"]),
                 grows,
-                d["extra"],
+                d["added_by"] or d["extra"],
             ]
         )
     told = table(TITLES, lines, right=frozenset({4, 5, 6}))
@@ -65,7 +65,7 @@ def learner_lines(d: dict[str, Any]) -> list[str]:
                 f"×{cost['ten_times_the_rows']:.3g} for ten times the rows, ×{cost['ten_times_the_columns']:.3g} for ten times the features",
             ],
         ),
-        ("needs", [f"pip install 'trainwright[{d['extra']}]'"]),
+        ("needs", [f"the package {d['added_by']}" if d["added_by"] else f"pip install 'trainwright[{d['extra']}]'"]),
     ]
     settings = [[s["name"], str(s["default"]), _moved(s["search"])] for s in d["settings"]]
     shown = ["", *table(("setting", "default", "a search moves it in"), settings)] if settings else ["", "It has no settings."]
