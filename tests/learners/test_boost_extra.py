@@ -133,8 +133,12 @@ def test_a_watched_class_or_word_that_is_new_does_no_harm(rng, learner):
     learn = np.flatnonzero(y[:400] != 2)
     watch = X[400:].copy()
     watch[:50, 5] = 77
-    fitted = learner(iterations=30).fit(given(X[learn], y[learn], 4, watch=given(watch, y[400:], 4)), Budget(), rng)
+    made = learner(iterations=60, learning_rate=0.3, patience=5)
+    fitted = made.fit(given(X[learn], y[learn], 4, watch=given(watch, y[400:], 4)), Budget(), np.random.default_rng(0))
     said = fitted.predict(X)
+    known = y[400:] != 2
+    without = made.fit(given(X[learn], y[learn], 4, watch=given(watch[known], y[400:][known], 4)), Budget(), np.random.default_rng(0))
+    np.testing.assert_array_equal(said, without.predict(X))  # rows of a class that cannot be said tell nothing
     assert (said[:, 2] == 0).all()
     np.testing.assert_allclose(in_turn(fitted.ship())(X), said, atol=1e-6)
 

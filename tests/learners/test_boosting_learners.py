@@ -115,8 +115,11 @@ def test_histograms_watch_only_classes_that_they_know(rng):
     X, score = drawn(rng, 600)
     y = targets(score, 4)
     learn = np.flatnonzero(y[:400] != 2)
-    fitted = HistBoosting(iterations=40).fit(given(X[learn], y[learn], 4, watch=given(X[400:], y[400:], 4)), Budget(), rng)
+    made, known = HistBoosting(iterations=40, learning_rate=0.3, patience=5), y[400:] != 2
+    fitted = made.fit(given(X[learn], y[learn], 4, watch=given(X[400:], y[400:], 4)), Budget(), np.random.default_rng(0))
     said = fitted.predict(X)
+    without = made.fit(given(X[learn], y[learn], 4, watch=given(X[400:][known], y[400:][known], 4)), Budget(), np.random.default_rng(0))
+    np.testing.assert_array_equal(said, without.predict(X))  # rows of a class that cannot be said tell nothing
     assert said.shape == (600, 4)
     assert (said[:, 2] == 0).all()
     np.testing.assert_allclose(in_turn(fitted.ship())(X), said, atol=1e-6)

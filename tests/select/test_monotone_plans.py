@@ -25,6 +25,8 @@ from trainwright.features.feature import Feature
 from trainwright.learners.tabular.logistic import Logistic
 from trainwright.plan.model import LearnerChoice
 from trainwright.plan.read import dump_plan, make_plan, read_plan
+from trainwright.report import sentences
+from trainwright.report.records import Records
 from trainwright.runtime.columns import Coded
 from trainwright.runtime.schema import ColumnSchema
 from trainwright.runtime.steps import Linear, Numbers, Ranks
@@ -205,6 +207,26 @@ def test_a_promise_that_is_not_kept_does_not_ship_and_no_promise_is_only_told(tm
 
 def test_without_constraints_nothing_is_tried(tmp_path: Path) -> None:
     assert "monotone" not in shipped(tmp_path, "tabular/dummy", {}, None)
+
+
+def test_what_may_not_ship_was_not_passed_over_and_is_told(tmp_path: Path) -> None:
+    def entry(learner: str, score: float, **more: Any) -> dict[str, Any]:
+        return {"learner": learner, "score": score, "outcome": "done", "keeps": True, "chosen": False, **more}
+
+    tried = {"column": "age", "direction": "increasing", "rows": 200, "values": 42, "worst": 0.0, "held": True}
+    board = [entry("tabular/dummy", 0.5, chosen=True, monotone=[tried]), entry("tabular/logistic", 0.9, keeps=False)]
+    records = Records(folder=tmp_path, plan={"metric": "roc_auc"}, dataset={}, evidence={"metric": "roc_auc", "metrics": {}}, leaderboard=board)
+    assert sentences.passed_over(records) == []
+    assert sentences.constrained(records)[0].startswith("As asked, what it predicts never falls as “age” rises")
+    assert "Logistic regression cannot promise that" in sentences.constrained(records)[1]
+    assert "may ship did better" in sentences.beware(records)[0]
+    broken = {**tried, "direction": "decreasing", "held": False, "worst": 0.25}
+    shown = Records(
+        folder=tmp_path, plan={}, dataset={}, evidence={}, leaderboard=[entry("tabular/logistic", 0.9, keeps=False, chosen=True, monotone=[broken])]
+    )
+    assert sentences.constrained(shown) == (
+        "It is NOT decreasing along “age”, as was asked: by 0.25 the other way, on 200 open rows with 42 values each, through the bundle.",
+    )
 
 
 @pytest.mark.slow

@@ -88,7 +88,6 @@ def _details(records: Records) -> list[str]:
         else "Learner: none was chosen",
         f"Settings: {text(settings(chosen.get('settings') or {}))}",
         f"Seed: {records.plan.get('seed', 0)}",
-        *(text(said) for said in sentences.constrained(records)),
         f"Owner, licence, contact: {ASK}",
     ]
     return ["## Model details", bullets(facts)]

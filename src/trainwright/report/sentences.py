@@ -42,12 +42,7 @@ class Told:
 def told(records: Records) -> Told:
     return Told(
         predicts=predicts(records.dataset),
-        good=(
-            headline(records.evidence, records.dataset, records.metric),
-            *plain(records),
-            *(against(records, learner) for learner in baselines(records)),
-            *constrained(records),
-        ),
+        good=good(records),
         measured=measured(records.evidence, records.dataset),
         beware=beware(records),
         next=what_next(records),
@@ -71,9 +66,9 @@ def constrained(records: Records) -> tuple[str, ...]:
 
 
 def good(records: Records) -> tuple[str, ...]:
-    """How good, in the metric, in everyday terms, and beside each baseline."""
+    """How good, in the metric, in everyday terms, beside each baseline, and within which constraints."""
     first = headline(records.evidence, records.dataset, records.metric)
-    return (first, *plain(records), *(against(records, learner) for learner in baselines(records)))
+    return (first, *plain(records), *(against(records, learner) for learner in baselines(records)), *constrained(records))
 
 
 def predicts(dataset: Json) -> str:
@@ -232,7 +227,8 @@ def beware(records: Records, *, most: int = 4) -> tuple[str, ...]:
     """What the reader must know before relying on it: let-through findings, no gain, few rows, notes of the evidence, then the warnings."""
     out: list[str] = []
     if not looks_at_rows(records):
-        out.append(NO_LOOK)
+        barred = any(e.get("keeps") is False for e in records.leaderboard)
+        out.append(NO_LOOK.replace("that learns", "that learns and may ship") if barred else NO_LOOK)
     if holds_rows(records):
         out.append(HOLDS_ROWS)
     if passed_over(records):

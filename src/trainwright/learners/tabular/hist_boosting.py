@@ -52,7 +52,7 @@ class HistBoosting:
         ),
         stops_early=True,
         monotone=True,
-        seconds=lambda rows, features, outputs: 0.3 + 250 * max(1, outputs if outputs > 2 else 1) * (2e-3 + 5e-9 * rows * features),
+        seconds=lambda rows, features, outputs: 0.2 + 150 * max(1, outputs if outputs > 2 else 1) * (2e-4 * features + 4e-9 * rows * features),
         effort=lambda settings: min(settings.iterations, 25 / settings.learning_rate) / 250 * (settings.max_leaf_nodes / 31) ** 0.5,
         memory=lambda rows, features, outputs: 40e6 + 13.0 * rows * features + 40.0 * rows * max(1, outputs),
     )

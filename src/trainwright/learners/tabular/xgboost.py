@@ -64,9 +64,9 @@ class XGBoost:
         package="xgboost",
         stops_early=True,
         monotone=True,
-        seconds=lambda rows, features, outputs: 3.0 + 300 * max(1, outputs if outputs > 2 else 1) * (2e-3 + 1e-8 * rows * features),
+        seconds=lambda rows, features, outputs: 1.5 + 250 * max(1, outputs if outputs > 2 else 1) * (3e-4 * features + 4e-9 * rows * features),
         effort=lambda settings: min(settings.iterations, 25 / settings.learning_rate) / 500 * 2.0 ** (0.5 * (min(settings.max_depth or 10, 10) - 6)),
-        memory=lambda rows, features, outputs: 120e6 + 14.0 * rows * features + 60.0 * rows * max(1, outputs),
+        memory=lambda rows, features, outputs: 170e6 + (2.7e5 + 6.0 * rows) * features + 40.0 * rows * max(1, outputs),
     )
     space: ClassVar[Space] = {
         "learning_rate": LogUniform(0.01, 0.3),
