@@ -58,9 +58,9 @@ class CatBoost:
         package="catboost",
         stops_early=True,
         monotone=True,
-        seconds=lambda rows, features, outputs: 3.0 + 500 * max(1, outputs if outputs > 2 else 1) * (3e-3 + 6e-9 * rows * features),
+        seconds=lambda rows, features, outputs: 1.0 + 400 * max(1, outputs if outputs > 2 else 1) * (1.5e-4 + 7.5e-9 * rows) * features,
         effort=lambda settings: min(settings.iterations, 30 / settings.learning_rate) / 600 * 2.0 ** (0.5 * (settings.depth - 6)),
-        memory=lambda rows, features, outputs: 150e6 + 10.0 * rows * features + 100.0 * rows * max(1, outputs),
+        memory=lambda rows, features, outputs: 140e6 + (2.5e5 + 9.0 * rows) * features + 40.0 * rows * max(1, outputs),
     )
     space: ClassVar[Space] = {
         "learning_rate": LogUniform(0.01, 0.3),
