@@ -72,7 +72,7 @@ def table(titles: list[str], rows: list[list[Any]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def alternately(peers: dict[str, Callable[[], float]], times: int) -> Iterator[tuple[str, float]]:
+def alternately(peers: dict[str, Callable[[], Any]], times: int) -> Iterator[tuple[str, Any]]:
     """Run the peers in turn, A-B-A-B, so that a change of load meets them alike."""
     for _ in range(times):
         for name, run in peers.items():

@@ -70,7 +70,8 @@ class Card:
     package: str = ""  # what an extra other than "tables" must have brought, by the name under which it is imported
     stops_early: bool = False  # asks for watch rows
     monotone: bool = False  # keeps `Training.monotone`, for numbers and for two classes (the probability of the second)
-    # Seconds and bytes of one fit, as a function of (rows, features, outputs): rough, to plan with; what was measured replaces it.
+    # Seconds and bytes of one fit and its answers for a fold, as a function of (rows, features, outputs): rough, to plan with; what was
+    # measured replaces it.
     seconds: Callable[[int, int, int], float] = lambda rows, features, outputs: 1e-6 * rows * features
     memory: Callable[[int, int, int], float] = lambda rows, features, outputs: 16.0 * rows * features
     effort: Callable[[Any], float] = lambda settings: 1.0  # seconds with these settings (the learner), as a multiple of the defaults'

@@ -136,8 +136,8 @@ def evaluate(
 
     Gives `score` (mean over repeats of the pooled out-of-fold score) with its interval `low`, `high`; `folds` (score of each);
     `inner` (in the nested design: the inner score of each outer fold); `iterations` (median where early stopping ended);
-    `fit_seconds`, the longest of the outer folds' fits; the file's digest; `decision` (slope, bias and threshold, fitted on all out-of-fold
-    rows) and `thresholds`, each fold's own.
+    `fit_seconds`, the longest of the outer folds' fits, answers included; the file's digest; `decision` (slope, bias and threshold, fitted on
+    all out-of-fold rows) and `thresholds`, each fold's own.
     """
     dataset = store.load(Path(data))
     fit, chosen = make(learner, settings), Chosen.from_json(transforms)
@@ -151,8 +151,8 @@ def evaluate(
         started = time.perf_counter()
         use = chosen.use(fit.card.reads, index)
         pipeline = fit_pipeline(dataset, fold.train, fit, budget, seed, ("fit", number, index), balance=balance, use=use, monotone=monotone or {})
-        took.append(time.perf_counter() - started)
         raw.append(pipeline.predict(dataset, fold.test))
+        took.append(time.perf_counter() - started)  # answers among them: of some learners they are what costs
         if pipeline.fitted.iterations is not None:
             ends.append(pipeline.fitted.iterations)
         if splits.inner:
