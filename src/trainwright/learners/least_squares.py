@@ -28,7 +28,6 @@ SURE = 1e-4  # reciprocal condition of the products from which on the first answ
 LEAST = 1e-11  # below it refinement may fail to converge
 ROUNDS = 5  # of refinement at most: two are the rule
 SETTLED = 1e-13  # share of the answer that a last round moves
-FLAT = 1e-13  # deviation, as a share of the mean, of a column that does not vary: float32 numbers that differ, differ by 6e-8
 EPS = float(np.finfo(np.float64).eps)
 
 
@@ -83,7 +82,7 @@ def _tall(rows: Rows) -> tuple[Floats, Floats, str]:
     off = sums / total  # what the first centre missed by: little, so that next to no digits go here
     products -= total * np.outer(off, off)
     rows = replace(rows, centre=rows.centre + off)  # the targets sum to 0: `answers` stay as they are
-    scale = _scale(np.diagonal(products), rows, total)
+    scale = _scale(np.diagonal(products), rows.ridge)
     products.flat[:: columns + 1] += rows.ridge
     products *= np.outer(scale, scale)
     products.flat[:: columns + 1] += scale == 0  # a column that does not vary stands for itself, and gets 0
@@ -107,7 +106,7 @@ def _wide(rows: Rows) -> tuple[Floats, Floats, str]:
     off = rows.root**2 @ (rows.matrix - rows.centre) / total
     rows = replace(rows, centre=rows.centre + off)
     whole = np.concatenate([block for block, _ in rows.blocks()])
-    scale = np.ones(whole.shape[1]) if rows.ridge else _scale(np.einsum("ij,ij->j", whole, whole), rows, total)
+    scale = np.ones(whole.shape[1]) if rows.ridge else _scale(np.einsum("ij,ij->j", whole, whole), rows.ridge)
     whole *= scale
     products = whole @ whole.T
     if rows.ridge:
@@ -123,10 +122,10 @@ def _wide(rows: Rows) -> tuple[Floats, Floats, str]:
     return scale * weights, rows.centre, way or "singular values"
 
 
-def _scale(squares: Floats, rows: Rows, total: float) -> Floats:
+def _scale(squares: Floats, ridge: float) -> Floats:
     """(columns,) one over the length of each column, its ridge included; 0 where it does not vary."""
-    varies = squares > total * (FLAT * rows.centre) ** 2
-    return np.where(varies, 1.0 / np.sqrt(np.where(varies, squares + rows.ridge, 1.0)), 0.0)
+    varies = squares > 0  # the mean of SAMPLE equal float32 numbers is exact in float64, and so their differences from it are 0
+    return np.where(varies, 1.0 / np.sqrt(np.where(varies, squares + ridge, 1.0)), 0.0)
 
 
 def _cholesky(products: Floats) -> tuple[Callable[[Floats], Floats], float]:
