@@ -1,6 +1,6 @@
 """How time and memory grow: of one fit of every learner, of `check`, and of prediction of a file.
 
-Run: `python benchmarks/growth.py [--seconds 30] [--workers 2] [--axis rows] [--learners tabular/tree,…] [--rows 1000000] [--columns 10000]`. A
+Run: `python benchmarks/growth.py [--seconds 40] [--workers 2] [--axis rows] [--learners tabular/tree,…] [--rows 1000000] [--columns 10000]`. A
 stopped run goes on where it ended. Along rows: 10³ to 10⁶ in half decades, 20 columns; along columns: 10 to 10⁴, 1,000 rows. The table is
 `large_table.py`'s, with columns of all kinds and two classes; a learner of numbers alone learns one of its number columns.
 
@@ -191,7 +191,7 @@ def main() -> None:
     from trainwright.stages import PRELOAD
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=30.0, help="of one child, from start to end")
+    parser.add_argument("--seconds", type=float, default=40.0, help="of one child, from start to end")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--axis", choices=list(AXES), help="only this one")
     parser.add_argument("--learners", default="", help="learners (and check, predict), with commas between")
