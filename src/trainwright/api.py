@@ -72,7 +72,7 @@ def check(
         files.write_text(Path(write), dump_plan(plan, full=False))
     return describe(dataset) | {
         "clean": [{"number": n, "because": fix.because, "said": in_words(fix)} for n, fix in enumerate(plan.clean, start=1)],
-        "proposals": [proposal.as_dict() for proposal in proposals(dataset, plan)],
+        "proposals": [proposal.as_dict() for proposal in proposals(dataset)],
         "written": None if write is None else str(write),
     }
 
@@ -82,7 +82,7 @@ def accepting(plan: Plan, rows: object | None, accept: Sequence[str]) -> Plan:
     from trainwright.data.cleaning.proposals import accepted, proposals
     from trainwright.data.read import inspect
 
-    return accepted(plan, proposals(inspect(plan, rows), plan), _words(accept))
+    return accepted(plan, proposals(inspect(plan, rows)), _words(accept))
 
 
 def _words(named: Sequence[str]) -> list[str]:

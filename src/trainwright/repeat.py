@@ -121,7 +121,8 @@ def begin_again(run: Run, out: Path) -> Path:
     if kept.exists():
         dataset = store.load(kept, check=True)
     elif run.asked.source is not None and (is_url(run.asked.source) or Path(run.asked.source).exists()):
-        asked = run.asked.model_copy(update={"rows": run.plan.rows, "memory": run.plan.memory})  # as many training rows as then
+        then = ("rows", "memory", "population", "clean")  # as many training rows as then, and shares as the file had them
+        asked = run.asked.model_copy(update={name: getattr(run.plan, name) for name in then})
         dataset = look_at(asked, None, means_of(asked))
     else:
         raise SourceError(

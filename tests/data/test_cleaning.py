@@ -17,7 +17,7 @@ from trainwright.data.cleaning import clean_columns, told
 from trainwright.data.cleaning.proposals import accepted, proposals, undone
 from trainwright.data.dataset import Dataset
 from trainwright.data.prepare import prepare
-from trainwright.data.read import look_at, settle
+from trainwright.data.read import inspect, look_at, settle
 from trainwright.errors import RequestError, SourceError
 from trainwright.plan.model import Plan
 from trainwright.plan.read import make_plan
@@ -378,20 +378,56 @@ def test_rows_add_up_whatever_the_ledger(entries, weighed, split, gaps):
 def test_what_is_accepted_can_be_undone():
     data = pl.concat([frame(), frame()[:30]])
     asked = plan(population={"kind": {"a": 0.9, "b": 0.1}})
-    offered = proposals(look_at(asked, data), asked)
-    assert [(p.number, p.code) for p in offered] == [(1, "TW120"), (2, "TW195")]
+    offered = proposals(look_at(asked, data))
+    assert [(p.number, p.code) for p in offered] == [(1, "TW120"), (2, "TW192"), (3, "TW195")]
     both, dataset = settle(asked, data, accept=["all"])
-    assert [fix.do for fix in both.clean] == ["drop duplicates", "weight"]
-    assert not {"TW120", "TW195"} & {f.code for f in dataset.findings}
-    assert accepted(asked, offered, ["TW195", "1"]).clean == both.clean
-    assert [fix.do for fix in undone(both, ["1"]).clean] == ["weight"]
-    assert [fix.do for fix in undone(both, ["TW195"]).clean] == ["drop duplicates"]
+    assert [fix.do for fix in both.clean] == ["drop duplicates", "merge", "weight"]
+    assert not {"TW120", "TW192", "TW195"} & {f.code for f in dataset.findings}
+    assert accepted(asked, offered, ["TW195", "1", "TW192"]).clean == both.clean
+    assert [fix.do for fix in undone(both, ["1"]).clean] == ["merge", "weight"]
+    assert [fix.do for fix in undone(both, ["TW195"]).clean] == ["drop duplicates", "merge"]
     nothing = undone(both, ["all"])
     assert nothing == make_plan({"target": "y", "population": {"kind": {"a": 0.9, "b": 0.1}}})
     assert look_at(nothing, data).digest == look_at(asked, data).digest
-    for call in (lambda: accepted(asked, offered, ["TW181"]), lambda: accepted(asked, (), ["1"]), lambda: undone(both, ["3"])):
+    for call in (lambda: accepted(asked, offered, ["TW181"]), lambda: accepted(asked, (), ["1"]), lambda: undone(both, ["4"])):
         with pytest.raises(RequestError, match="TW078"):
             call()
+
+
+def test_a_reason_in_own_words_is_no_name_of_an_entry():
+    """Only the code of a finding is: `--undo 2` takes the second entry out, whatever the reasons of others begin with."""
+    entries = [
+        {"do": "drop duplicates", "because": "2 clerks sent them"},
+        {"do": "cap", "column": "x", "high": 9, "because": "TW150 far out"},
+        {"do": "cap", "column": "x", "low": -9, "because": "all sensors end there"},
+    ]
+    asked = plan(*entries)
+    assert [fix.because for fix in undone(asked, ["2"]).clean] == ["2 clerks sent them", "all sensors end there"]
+    assert [fix.because for fix in undone(asked, ["TW150"]).clean] == ["2 clerks sent them", "all sensors end there"]
+    assert undone(asked, ["all"]).clean == ()
+    with pytest.raises(RequestError, match="TW078"):
+        undone(plan(*entries[:1]), ["2"])
+
+
+def test_without_a_target_entries_on_rows_say_that_they_were_not_carried_out(tmp_path):
+    frame().write_csv(data := tmp_path / "made.csv")
+    source = look_at(plan(source=str(data)), None).table.source.digest
+    entries = [
+        {"do": "drop duplicates"},
+        {"do": "merge", "column": "town", "rule": ["casefold", "accents"]},
+        {"do": "drop rows", "rows": [1], "of": source},
+        {"do": "relabel", "rows": [2], "to": ["yes"], "of": source},
+        {"do": "weight", "population": {"kind": {"a": 0.5, "b": 0.5}}},
+    ]
+    looked = inspect(plan(*entries, target=None, source=str(data)), None)
+    assert [entry["do"] for entry in looked.cleaned] == [entry["do"] for entry in entries]
+    assert [entry["because"] for entry in looked.cleaned] == ["TW999 made"] * 5
+    said = [entry["said"] for entry in looked.cleaned]
+    assert "5 words of column 'town' became 3" in said[1]
+    for place in (0, 2, 3, 4):
+        assert said[place].startswith("not carried out: no target was named")
+        assert looked.cleaned[place]["rows"] == looked.cleaned[place]["cells"] == 0
+    assert len(looked.splits.open) == 400
 
 
 def test_the_plan_is_the_whole_of_it(tmp_path):

@@ -123,6 +123,21 @@ def test_it_is_reproduced_to_the_digest(run: Run) -> None:
     assert again["same"], again
 
 
+def test_it_is_reproduced_from_its_source_though_the_file_of_shares_has_changed(tmp_path: Path) -> None:
+    """No rows are kept; the shares with which the run was made are in its plan."""
+    frame().write_csv(tmp_path / "table.csv")
+    for name in ("shares.csv", "weights.csv"):
+        (tmp_path / name).write_text("sex,share\nf,0.5\nm,0.5\n")
+    weight = {"do": "weight", "because": "as stated", "population": str(tmp_path / "weights.csv")}
+    asked = {"source": str(tmp_path / "table.csv"), "population": str(tmp_path / "shares.csv"), "out": str(tmp_path / "runs"), "keep_data": False}
+    made = flow.train(make_plan({"target": "y", "clean": [*CLEAN[:-1], weight], "learners": ["tree"], "candidates": 1, **asked}))
+    assert not (made.folder / "data").exists()
+    (tmp_path / "shares.csv").write_text("sex,share\nf,0.9\nm,0.1\n")
+    (tmp_path / "weights.csv").unlink()
+    again = flow.reproduce(made.folder, out=tmp_path / "again")
+    assert again["same"], again
+
+
 def test_a_file_with_test_rows_of_its_own_is_read_by_the_same_rules(tmp_path: Path) -> None:
     data = frame()
     data[:1000].write_csv(tmp_path / "train.csv")

@@ -163,6 +163,7 @@ class Dataset:
     digest: str  # of the typed columns, the schema, the target and the splits: what the model depends on
     cleaned: tuple[dict[str, Any], ...] = ()  # what the entries of the cleaning ledger did, in the plan's order (`cleaning.Done.as_dict`)
     coverage: dict[str, Any] | None = None  # how the open rows compare with the stated population (`cleaning.coverage`)
+    struck: Rows = field(default_factory=lambda: np.empty(0, np.int64))  # rows that the ledger took out: in no split, and no past of others either
 
     @property
     def columns(self) -> dict[str, Any]:

@@ -24,6 +24,7 @@ def digest_of(dataset: Dataset, room: Room | None = None) -> str:
     """Compute the digest again from the dataset's content; equal to `dataset.digest` unless something was changed."""
     splits = dataset.splits
     row_lists = [splits.open, splits.sealed]
+    struck = [dataset.struck] if len(dataset.struck) else []  # none, for most: then the digest is that of a dataset without the notion
     row_lists += [rows for fold in (*splits.folds, *(fold for folds in splits.inner for fold in folds)) for rows in (fold.train, fold.test)]
     return digest_json(
         {
@@ -33,7 +34,7 @@ def digest_of(dataset: Dataset, room: Room | None = None) -> str:
             "weight": _optional(dataset.weight),
             "group": _optional(dataset.group),
             "splits": [splits.design, splits.how, splits.repeats, [len(folds) for folds in splits.inner]],
-            "rows": _digest_rows(row_lists),
+            "rows": _digest_rows(row_lists + struck),
         }
     )
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from trainwright.data.cleaning.done import Done
 from trainwright.data.cleaning.population import coverage, margins_of
-from trainwright.data.cleaning.rows import COPY, bound, clean_rows, deduplicated, duplicates
+from trainwright.data.cleaning.rows import COPY, bound, clean_rows, deduplicated, duplicates, taken_out
 from trainwright.data.cleaning.weights import no_share, population_of, weigh
 from trainwright.data.dataset import Dataset, Described, Role, Splits, Table
 from trainwright.data.digest import digest_of
@@ -87,8 +87,10 @@ def prepare(
     stated = population_of(plan)
     margins = margins_of(stated, table) if stated is not None else ()
     weighs = next(((place, fix) for place, fix in enumerate(plan.clean) if isinstance(fix, Weigh)), None)
+    struck = np.zeros(table.rows, np.bool_)  # by the ledger: what it takes out is not there, for windows of earlier rows either
     if weighs is not None:
-        set_aside(no_share(margins), "of a cell with share 0 in the stated population")
+        struck |= no_share(margins)
+        set_aside(struck, "of a cell with share 0 in the stated population")
 
     def sealed_of(rows: Rows) -> Rows | None:
         return rows[given[rows] == 1] if given is not None else rows[rows >= opened] if test is not None else None
@@ -97,6 +99,7 @@ def prepare(
     again = duplicates(plan.clean, [table.columns[feature.name] for feature in features], target.values, rows, sealed_of(rows))
     entries = {**(done or {}), **deduplicated(plan.clean, again, len(rows))}
     set_aside(again, COPY)
+    struck |= False if again is None else again
     rows = np.flatnonzero(usable).astype(np.int64)
     sealed = sealed_of(rows)
     _enough(plan.target, target, rows if sealed is None else np.setdiff1d(rows, sealed, assume_unique=True), rows, sealed)
@@ -106,6 +109,7 @@ def prepare(
     if beyond := len(rows) - len(splits.open) - len(splits.sealed):
         dropped[BEYOND] = beyond
     splits, target, changed, gone = clean_rows(plan.clean, splits, target)
+    struck[taken_out(plan.clean, splits)] = True
     entries |= changed
     dropped |= gone
     if changed:
@@ -129,6 +133,7 @@ def prepare(
         digest="",
         cleaned=tuple(entries[place].as_dict() for place in sorted(entries)),
         coverage=coverage(margins, splits.open, weight) if stated is not None else None,
+        struck=np.flatnonzero(struck),
     )
     return dataclasses.replace(dataset, digest=digest_of(dataset, room))
 

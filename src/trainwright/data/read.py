@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from trainwright.data import store
-from trainwright.data.cleaning import bound, clean_columns, coverage, margins_of, population_of
+from trainwright.data.cleaning import bound, clean_columns, coverage, margins_of, not_done, population_of
 from trainwright.data.cleaning.proposals import accepted, proposals, undone
 from trainwright.data.dataset import Dataset, Finding, Role, Splits, Table
 from trainwright.data.findings import find
@@ -88,7 +88,9 @@ def inspect(asked: Plan, rows: object | None, means: Means | None = None) -> Dat
     dataset = Dataset(table, features, None, None, None, "", (), None, None, splits, (), {}, digest="")
     stated = population_of(asked)
     compared = coverage(margins_of(stated, table), everything, None) if stated is not None else None
-    dataset = dataclasses.replace(dataset, cleaned=tuple(done[place].as_dict() for place in sorted(done)), coverage=compared)
+    rest = {place: not_done(fix) for place, fix in enumerate(asked.clean) if place not in done}
+    cleaned = tuple(entry.as_dict() for _, entry in sorted({**done, **rest}.items()))
+    dataset = dataclasses.replace(dataset, cleaned=cleaned, coverage=compared)
     return dataclasses.replace(dataset, findings=find(dataset, protected=asked.protected, seed=asked.seed, most=room.rows))
 
 
@@ -103,7 +105,7 @@ def settle(
     plan = undone(asked, undo) if undo else asked
     dataset = inspect(plan, rows, means)
     if accept:
-        plan = accepted(plan, proposals(dataset, plan), accept)
+        plan = accepted(plan, proposals(dataset), accept)
         dataset = inspect(plan, rows, means)
     return plan, dataset
 

@@ -230,7 +230,7 @@ def _contents(dataset: Dataset) -> tuple[Layout, dict[str, Callable[[], Iterable
     for stem, arrays in blocks.items():
         contents[f"{stem}.npy"] = lambda arrays=arrays: _npy(arrays, stacked=True)  # type: ignore[misc]  # as above
     contents["words.json"] = lambda: (_words_bytes(short),)
-    contents["splits.npy"] = lambda: _npy([rows.astype(np.int64) for rows in _row_lists(dataset.splits)])
+    contents["splits.npy"] = lambda: _npy([rows.astype(np.int64) for rows in (*_row_lists(dataset.splits), dataset.struck)])
     return layout, contents
 
 
@@ -295,6 +295,7 @@ def _write_index(dataset: Dataset, folder: Path, held: dict[str, Any], layout: L
         | {"lengths": [len(rows) for rows in _row_lists(splits)], "folds": len(splits.folds), "inner": [len(folds) for folds in splits.inner]},
         "findings": [finding.as_dict() for finding in dataset.findings],
         "dropped": dataset.dropped,
+        "struck": len(dataset.struck),  # the last rows of splits.npy
         "cleaned": list(dataset.cleaned),
         "coverage": dataset.coverage,
         "digest": dataset.digest,
@@ -330,6 +331,7 @@ def _dataset(value: dict[str, Any], layout: Layout, folder: Path) -> Dataset:
     if isinstance(target, Coded) or isinstance(weight, Coded) or not isinstance(group, Coded | None):
         raise TypeError("target and weight are numbers, the group is coded")
     source = Source(**{**value["source"], "notes": tuple(value["source"]["notes"])})
+    row_lists = _array(folder / "splits.npy")
     return Dataset(
         table=Table(source, described, columns),
         features=tuple(ColumnSchema.from_dict(entry) for entry in value["features"]),
@@ -340,12 +342,13 @@ def _dataset(value: dict[str, Any], layout: Layout, folder: Path) -> Dataset:
         classes=tuple(value["classes"]),
         weight=weight,
         group=group,
-        splits=_splits(value["splits"], _array(folder / "splits.npy")),
+        splits=_splits(value["splits"], row_lists),
         findings=tuple(Finding.from_dict(entry) for entry in value["findings"]),
         dropped=value["dropped"],
         digest=value["digest"],
         cleaned=tuple(value.get("cleaned", ())),  # kept rows of before there was a ledger have none
         coverage=value.get("coverage"),
+        struck=row_lists[len(row_lists) - value.get("struck", 0) :],
     )
 
 

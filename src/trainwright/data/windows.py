@@ -4,7 +4,8 @@ Takes    the plan's `windows`, a prepared dataset (target decoded, splits drawn)
 Gives    the dataset with a float64 column for each aggregate; and the runtime step that makes the same columns when serving, with the history
          that a bundle needs: the events of the last window before the end of the open rows.
 Why      rows at the edge of a fold have a past as well, and it is the same past as when serving. Only features of earlier rows are read, of all
-         rows with a key and a time, whether they have a target or not. A target is read only with a delay, and only of open rows.
+         rows with a key and a time, whether they have a target or not, less those that the cleaning ledger struck out. A target is read only with
+         a delay, only of open rows, and only by the clock that the rows are split by.
 Source   aggregates by key and time, and the delay of what is known of frauds: Le Borgne et al. (2022), Reproducible Machine Learning for
          Credit Card Fraud Detection, chapter 3.
 """
@@ -42,7 +43,7 @@ def with_windows(dataset: Dataset, transforms: Sequence[Entry]) -> Dataset:
     for entry in asked:
         _check(entry, dataset)
         step = step_of(entry, dataset)
-        made = step.apply(_read(step, dataset))
+        made = step.apply(_events(step, dataset))
         for name in step.names:
             if name in columns:
                 raise _misfit(f"there is a column {name!r} already", "an aggregate has this name", "rename the column, or ask for these windows once")
@@ -161,7 +162,9 @@ def check_same(dataset: Dataset, made: Columns, names: Sequence[str], rows: Rows
 
 
 def _aside(dataset: Dataset) -> Rows:
-    return np.setdiff1d(np.arange(dataset.table.rows), np.concatenate([dataset.splits.open, dataset.splits.sealed]))
+    """The rows in no split that happened all the same: not those that the cleaning ledger struck out."""
+    splits = dataset.splits
+    return np.setdiff1d(np.arange(dataset.table.rows), np.concatenate([splits.open, splits.sealed, dataset.struck]))
 
 
 def _time(dataset: Dataset, step: Step) -> Floats:
@@ -178,8 +181,19 @@ def _remembering(step: Step, dataset: Dataset, rows: Rows, values: Floats | None
     return dataclasses.replace(step.after(take_all(columns, rows)), until=np.empty(0))
 
 
-def _read(step: Step, dataset: Dataset) -> Columns:
-    return {name: dataset.table.columns[name] for name in step.reads}
+def _events(step: Step, dataset: Dataset) -> Columns:
+    """The columns that the step reads, of all rows; those that were struck out have no key, so they are no events and are told nothing."""
+    columns = {name: dataset.table.columns[name] for name in step.reads}
+    key = columns[step.key]
+    if not len(dataset.struck):
+        return columns
+    if isinstance(key, Coded):
+        codes = key.codes.copy()
+        codes[dataset.struck] = -1
+        return {**columns, step.key: Coded(codes, key.vocabulary)}
+    numbers = key.copy()
+    numbers[dataset.struck] = np.nan
+    return {**columns, step.key: numbers}
 
 
 def _target(dataset: Dataset) -> Floats:
@@ -220,19 +234,21 @@ def _check(entry: Windows, dataset: Dataset) -> None:
 
 
 def _check_split(entry: Windows, dataset: Dataset) -> None:
-    """Refuse splits under which a sealed row's past would lie among the open rows and the other way round."""
+    """Refuse splits under which a sealed row's past would lie among the open rows and the other way round.
+
+    Rows that are split by another clock than the windows' are in no order here; and where the sealed rows were given, the split's word for the
+    others (a time, a group) says nothing about them: then what counts is that all of them are later.
+    """
     splits = dataset.splits
     how, _, by = splits.how.partition(":")
-    if how == "time" and not splits.given:
-        return
-    if how == "group" and by == entry.key:
+    if not splits.given and ((how == "time" and by == entry.time) or (how == "group" and by == entry.key)):
         return
     time = dataset.table.columns[entry.time] if entry.time else np.empty(0)
-    if splits.given and not isinstance(time, Coded) and np.nanmin(time[splits.sealed]) > np.nanmax(time[splits.open]):
+    if splits.given and not isinstance(time, Coded) and np.fmin.reduce(time[splits.sealed]) > np.fmax.reduce(time[splits.open]):
         return
     raise RequestError(
         "TW043",
-        f"windows do not fit a split by {splits.how}",
+        f"windows of {entry.key!r} at {entry.time!r} do not fit {'test rows that were given' if splits.given else f'a split by {splits.how}'}",
         where=f"{FLAG}: {entry.key}, {entry.time}",
         why="a row sees the rows before it: open rows would see sealed ones, and sealed rows open ones that no server could have at hand",
         fix=f"--split time:{entry.time}, or --split group:{entry.key}, or give test rows that are all later",
@@ -240,14 +256,16 @@ def _check_split(entry: Windows, dataset: Dataset) -> None:
 
 
 def _check_target(entry: Windows, dataset: Dataset) -> None:
+    """Refuse aggregates of the target that are not known when serving, or that folds would read from what comes after them."""
+    how, _, by = dataset.splits.how.partition(":")
     what = ""
     if entry.delay is None:
         what = "the target of an earlier row is not known at once"
         fix = "say how old it must be: `… over 7d after 7d`"
     elif len(dataset.classes) > 2:
         what, fix = "a target of more than two classes has no average", "leave these windows out"
-    elif not dataset.splits.how.startswith("time"):
-        what, fix = "targets of earlier rows are in order only under a split by time", f"--split time:{entry.time}"
+    elif how != "time" or by != entry.time:
+        what, fix = "targets of earlier rows are in order only under a split by the very time of the windows", f"--split time:{entry.time}"
     elif "since_last" in entry.what:
         what, fix = "how long ago the last row was is no aggregate of the target", "ask for it in windows of their own, without `of`"
     if what:

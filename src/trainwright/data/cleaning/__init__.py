@@ -9,7 +9,7 @@ Sealed   rows keep their target and stay, whatever is entered: only a duplicate 
 """
 
 from trainwright.data.cleaning.columns import clean_columns
-from trainwright.data.cleaning.done import Done, told
+from trainwright.data.cleaning.done import Done, not_done, told
 from trainwright.data.cleaning.population import coverage, margins_of, written_out
 from trainwright.data.cleaning.rows import bound
 from trainwright.data.cleaning.weights import population_of
@@ -20,6 +20,7 @@ __all__ = [
     "clean_columns",
     "coverage",
     "margins_of",
+    "not_done",
     "population_of",
     "told",
     "written_out",

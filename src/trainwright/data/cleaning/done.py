@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from trainwright.errors import RequestError
+from trainwright.plan.model import Fixing
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,11 @@ def told(cleaned: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     weights = [entry["said"] for entry in worked if entry["do"] == "weight"]
     rest = [f"{entry['said']} ({entry['because']})" for entry in worked if entry["do"] != "weight"]
     return (*([f"the data was cleaned before training: {'; '.join(rest)}"] if rest else []), *weights)
+
+
+def not_done(fix: Fixing) -> Done:
+    """For an entry on rows, where a table is looked at without a target: which rows are learned from, and so what it would do, is not known."""
+    return Done(fix.do, fix.because, "not carried out: no target was named (--target), so it is not known which rows are learned from")
 
 
 def does_not_apply(number: int, do: str, what: str, *, why: str, fix: str) -> RequestError:

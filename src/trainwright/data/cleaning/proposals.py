@@ -7,6 +7,7 @@ Why      nothing is cleaned unless somebody said so, and what was said stands in
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,9 +19,9 @@ from trainwright.data.dataset import Dataset
 from trainwright.errors import RequestError
 from trainwright.plan.model import ByRows, Cap, DropDuplicates, DropRows, Fix, Fixing, Merge, Plan, Relabel
 from trainwright.plan.read import make_plan
-from trainwright.plan.transforms import Windows, derived
 
 ALL = "all"
+CODE = re.compile(r"TW\d{3}")
 FIX: TypeAdapter[Fixing] = TypeAdapter(Fix)
 
 
@@ -37,17 +38,13 @@ class Proposal:
         return {"number": self.number, "code": self.code, "fix": self.fix.model_dump(mode="json", exclude_unset=True), "said": self.said}
 
 
-def proposals(dataset: Dataset, plan: Plan) -> tuple[Proposal, ...]:
-    """Every entry that the findings of a dataset propose; what two of them propose alike stands once.
-
-    Columns that the plan's windows make come after cleaning, so nothing is proposed for them.
-    """
-    later = {name for entry in plan.transforms if isinstance(entry, Windows) for name in derived(entry)}
+def proposals(dataset: Dataset) -> tuple[Proposal, ...]:
+    """Every entry that the findings of a dataset propose; what two of them propose alike stands once."""
     made: list[Proposal] = []
     seen: list[dict[str, Any]] = []
     for finding in dataset.findings:
         for entry in finding.proposes:
-            if entry in seen or entry.get("column") in later:
+            if entry in seen:
                 continue
             seen.append(entry)
             fix = FIX.validate_python({**entry, "because": f"{finding.code} {finding.title}"})
@@ -112,7 +109,7 @@ def undone(plan: Plan, wanted: Sequence[str]) -> Plan:
     """
     gone = set()
     for word in wanted:
-        found = [n for n, fix in enumerate(plan.clean, start=1) if word.strip() in (ALL, str(n), fix.because.partition(" ")[0])]
+        found = [n for n, fix in enumerate(plan.clean, start=1) if word.strip() in (ALL, str(n), _code(fix))]
         if not found and word.strip() != ALL:
             listed = ", ".join(f"{n} ({fix.do}: {fix.because})" for n, fix in enumerate(plan.clean, start=1))
             raise RequestError(
@@ -124,6 +121,12 @@ def undone(plan: Plan, wanted: Sequence[str]) -> Plan:
             )
         gone |= set(found)
     return with_clean(plan, [fix for n, fix in enumerate(plan.clean, start=1) if n not in gone])
+
+
+def _code(fix: Fixing) -> str | None:
+    """The code of the finding that proposed an entry, with which its reason then begins; a reason in a person's own words has none."""
+    first = fix.because.partition(" ")[0]
+    return first if CODE.fullmatch(first) else None
 
 
 def with_clean(plan: Plan, clean: Sequence[Fixing]) -> Plan:

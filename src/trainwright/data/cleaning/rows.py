@@ -115,6 +115,12 @@ def clean_rows(clean: Sequence[Fixing], splits: Splits, target: Target) -> tuple
     return splits, target, done, dropped
 
 
+def taken_out(clean: Sequence[Fixing], splits: Splits) -> Rows:
+    """The rows that entries drop by number, whether or not they could be learned from, less the sealed ones, which stay."""
+    named = [np.array(fix.rows, np.int64) for fix in clean if isinstance(fix, DropRows)]
+    return np.setdiff1d(np.concatenate([np.empty(0, np.int64), *named]), splits.sealed)
+
+
 def _relabelling(fix: Relabel, before: Target, values: Floats, changed: int, named: int, stayed: str, kept: int, splits: Splits) -> Done:
     measured = "; scores are measured on the corrected targets, since no rows are sealed" if splits.design == "nested" and changed else ""
     said = f"{changed:,} of {named:,} rows named got another target{stayed}{measured}"
