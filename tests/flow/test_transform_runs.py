@@ -125,6 +125,7 @@ def test_texts_alone_can_be_learned_from(tmp_path: Path) -> None:
     run = trainwright.train(frame, target="liked", candidates=1, out=tmp_path)
     assert run.summary["metric"]["low"] > 0.9
     assert [entry.do for entry in run.plan.transforms] == ["text"]
+    assert set(run.evidence["baselines"]) == {"tabular/dummy", "tabular/logistic"}  # the dummy looks at no text, and still counts rows
     assert run.bundle.manifest["marks"] == {"contains_training_rows": False}
     answers = run.bundle.predict([{"said": "a GREAT day"}, {"said": "so dull"}, {"said": None}, {"said": ""}])
     assert answers[:2].tolist() == ["yes", "no"]

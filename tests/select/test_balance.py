@@ -242,6 +242,12 @@ def test_what_a_plan_tries_of_itself(rng: np.random.Generator) -> None:
     calm = resolve(make_plan({"target": "y"}), common)
     assert calm.threshold == "likeliest"
     assert all(choice.balance == "none" for choice in calm.learners)
+    first = resolve(make_plan({"target": "y", "imbalance": ["weights", "smote"], "learners": ["lightgbm", "logistic"], "candidates": 3}), common)
+    assert [(c.name, c.balance) for c in first.learners[2:]] == [
+        ("tabular/lightgbm", "none"),
+        ("tabular/lightgbm", "weights"),  # a way that was named comes right behind its candidate
+        ("tabular/lightgbm", "none"),
+    ]
     asked = resolve(make_plan({"target": "y", "imbalance": "under", "learners": "tree", "threshold": 0.2}), common)
     assert {choice.balance for choice in asked.learners if choice.name == "tabular/tree"} == {"none", "under"}
     assert asked.threshold == "0.2"

@@ -151,10 +151,14 @@ def _tried(bundle: runtime.Bundle, dataset: Dataset, rows: np.ndarray, monotone:
 
 
 def input_features(dataset: Dataset, pipeline: Pipeline, chosen: Chosen, windows: Sequence[Windows]) -> tuple[ColumnSchema, ...]:
-    """The columns that rows must have: the features, without texts that nobody reads and without what windows make, and what windows read."""
+    """The columns that rows must have: the features, without texts that nobody reads and without what windows make, and what windows read.
+
+    Where nothing would be left (a dummy on a table of texts), all stay: rows that have no column cannot be counted.
+    """
     made = {name for entry in chosen.tried if isinstance(entry, PlanWindows) for name in derived(entry)}
     used = {feature.origin for feature in pipeline.prepared.features}
-    kept = [feature for feature in dataset.features if feature.name not in made and (feature.kind != "text" or feature.name in used)]
+    raw = [feature for feature in dataset.features if feature.name not in made]
+    kept = [feature for feature in raw if feature.kind != "text" or feature.name in used] or raw
     names = {feature.name for feature in kept}
     read = dict.fromkeys(name for step in windows for name in step.reads)
     return (*kept, *(dataset.table.schema(name) for name in read if name not in names))

@@ -111,19 +111,16 @@ def _rare(dataset: Dataset) -> bool:
 
 
 def _with_ways(chosen: list[LearnerChoice], asked: Plan, task: Task, dataset: Dataset) -> list[LearnerChoice]:
-    """The candidates, and those in which rare classes are made to count: all of them where ways were named, else the first of each learner, late."""
+    """The candidates, and those in which rare classes are made to count: behind each candidate where ways were named, else of some learners, late."""
     ways = _ways(asked, task, dataset)
     if not ways:
         return chosen
-    named = bool(ways_of(asked.imbalance))
-    firsts = [choice for place, choice in enumerate(chosen) if choice.name not in [before.name for before in chosen[:place]]]
-    balanced = [
-        choice.model_copy(update={"balance": way})
-        for choice in (chosen if named else [choice for choice in firsts if choice.name in BALANCED])
-        for way in ways
-        if choice.balance == "none" and (way != "smote" or learner_class(choice.name).card.reads in WITHOUT_GAPS)
-    ]
-    if named and not balanced:
+    if not ways_of(asked.imbalance):
+        firsts = [choice for place, choice in enumerate(chosen) if choice.name not in [before.name for before in chosen[:place]]]
+        balanced = [made for choice in firsts if choice.name in BALANCED for made in _balanced(choice, ways)]
+        return [*chosen[:AFTER], *balanced, *chosen[AFTER:]]
+    every = [(choice, _balanced(choice, ways)) for choice in chosen]
+    if not any(balanced for _, balanced in every):
         raise RequestError(
             "TW069",
             "smote cannot draw rows for these learners",
@@ -131,7 +128,15 @@ def _with_ways(chosen: list[LearnerChoice], asked: Plan, task: Task, dataset: Da
             why="it draws between numbers, and these learners read columns with gaps",
             fix="name a learner that fills gaps, such as tabular/logistic, or another way",
         )
-    return [*chosen[:AFTER], *balanced, *chosen[AFTER:]]
+    return [made for choice, balanced in every for made in (choice, *balanced)]
+
+
+def _balanced(choice: LearnerChoice, ways: tuple[str, ...]) -> list[LearnerChoice]:
+    """The candidate in each of the ways that it can be balanced in."""
+    if choice.balance != "none":
+        return []
+    able = [way for way in ways if way != "smote" or learner_class(choice.name).card.reads in WITHOUT_GAPS]
+    return [choice.model_copy(update={"balance": way}) for way in able]
 
 
 def _threshold(asked: Plan, task: Task, dataset: Dataset) -> str:
