@@ -21,11 +21,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trainwright.data.cells import FEW, parse_dates
 from trainwright.data.dataset import Role
 from trainwright.runtime.cells import ENDLESS, number_pattern, parsed
 from trainwright.runtime.schema import ColumnSchema, Kind
@@ -323,8 +325,10 @@ def date_formats(values: Mapping[str, int], in_order: Sequence[str] = ()) -> tup
     likely = reads_any if sum(any(parsed(text, form) is not None for form in reads_any) for text in probe) >= 0.8 * len(probe) else []
     formats: list[str] = []
     notes: list[str] = []
+    read: set[str] = set()
     while todo and likely and len(formats) < 3:
-        reads = {form: sum(values[text] for text in todo if parsed(text, form) is not None) for form in likely}
+        counts, fits = np.array([values[text] for text in todo]), {form: _read_by(todo, form) for form in likely}
+        reads = {form: int(counts[fitting].sum()) for form, fitting in fits.items()}
         best = max(likely, key=lambda form: reads[form])  # the first of equals: "iso", then day first
         if not reads[best]:
             break
@@ -332,15 +336,25 @@ def date_formats(values: Mapping[str, int], in_order: Sequence[str] = ()) -> tup
         if twin in reads and reads[twin] == reads[best]:
             best, note = _settle(best, twin, in_order, cells)
             notes.append(note)
-        elif twin in reads and reads[twin] and any(parsed(text, best) is not None and parsed(text, twin) is not None for text in todo[:2000]):
+        elif twin in reads and reads[twin] and (fits[best] & fits[twin])[:2000].any():
             notes.append(f"{'month' if best.startswith('%m') else 'day'} first, since {reads[best] - reads[twin]:,} cells allow only that")
         formats.append(best)
-        todo = [text for text in todo if parsed(text, best) is None]
-    left = [text for text in values if not any(parsed(text, form) is not None for form in formats)]
+        read.update(compress(todo, fits[best].tolist()))
+        todo = list(compress(todo, (~fits[best]).tolist()))
+    left = [text for text in values if text not in read and not any(parsed(text, form) is not None for form in formats)]
     if not formats or sum(values[text] for text in left) > (1 - ENOUGH) * cells or len(left) > ODD_WORDS:
         return (), "", []
     names = " and ".join("ISO 8601" if form == "iso" else form for form in formats)
     return tuple(formats), "dates written " + "; ".join((names, *notes)), left
+
+
+def _read_by(texts: Sequence[str], form: str) -> NDArray[np.bool_]:
+    """(texts,) which of them are dates in this format."""
+    if len(texts) <= FEW:
+        return np.array([parsed(text, form) is not None for text in texts], np.bool_)
+    import polars as pl
+
+    return ~np.isnan(parse_dates(pl.Series(texts, dtype=pl.String), form))
 
 
 def _twin(form: str) -> str:

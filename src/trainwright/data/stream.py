@@ -116,13 +116,15 @@ def describe_streamed(scanned: Scanned, asked: Asked, room: Room) -> tuple[tuple
     import polars as pl
 
     texts = [name for name, dtype in scanned.dtypes.items() if _is_text(dtype)]
-    plain, pointed = _plain_numbers(scanned, [name for name in texts if scanned.dtypes[name] == pl.String], asked, room)
-    looked = [name for name in texts if name not in plain or name in asked.kinds]
-    looks = _looks(scanned, looked, asked, range(0, scanned.height, scanned.height // SAMPLE if scanned.height > MANY else 1))
+    sample = range(0, scanned.height, scanned.height // SAMPLE if scanned.height > MANY else 1)
+    plain, pointed, others = _plain_numbers(scanned, [name for name in texts if scanned.dtypes[name] == pl.String], asked, room, sample)
+    looks = {name: _look_of(others.pop(name), scanned, name, asked) for name in list(others)}
+    looked = [name for name in texts if (name not in plain and name not in looks) or name in asked.kinds]
+    looks |= _looks(scanned, looked, asked, sample)
     comma = has_comma({name: look for name, look in looks.items() if scanned.dtypes[name] == pl.String}, asked, pointed)
     grouped = _grouped(scanned, [name for name in plain if name in pointed and name not in asked.kinds], asked) if comma else set()
     again = [name for name in grouped if name not in looks]
-    looks |= _looks(scanned, again, asked, range(0, scanned.height, scanned.height // SAMPLE if scanned.height > MANY else 1))
+    looks |= _looks(scanned, again, asked, sample)
     attempts: dict[str, Attempt] = {}
     for name, dtype in scanned.dtypes.items():
         role = asked.role(name)
@@ -183,18 +185,27 @@ def _chunks(scanned: Scanned, names: Sequence[str]) -> Iterator[tuple[int, pl.Da
             start += frame.height
 
 
-def _plain_numbers(scanned: Scanned, names: list[str], asked: Asked, room: Room) -> tuple[dict[str, NDArray[np.float64]], set[str]]:
-    """The columns of text in which every cell that is not empty is a finite number in C notation; and those of them that may have a point."""
+def _plain_numbers(
+    scanned: Scanned, names: list[str], asked: Asked, room: Room, sample: range
+) -> tuple[dict[str, NDArray[np.float64]], set[str], dict[str, list[pl.Series]]]:
+    """The columns of text in which every cell that is not empty is a finite number in C notation; those of them that may have a point; and the
+    sample's cells, piece by piece, of those that are no such column from the first chunk on, so that they need not be read again for it."""
     import polars as pl
 
-    values = {name: room.empty(scanned.height, np.float64) for name in names}
+    values: dict[str, NDArray[np.float64]] = {}
     some: set[str] = set()
     points: set[str] = set()
-    for start, frame in _chunks(scanned, names):
-        left = [name for name in names if name in values]
+    others: dict[str, list[pl.Series]] = {}
+    for start, whole in _chunks(scanned, names):
+        if start == 0:
+            first = whole.select(pl.all().cast(pl.Float64, strict=False).null_count() == pl.all().null_count()).row(0)
+            others = {name: [] for name, all_read in zip(names, first, strict=True) if not all_read}
+            values = {name: room.empty(scanned.height, np.float64) for name in names if name not in others}
+        _add_sample(others, whole, start, sample)
+        left = list(values)
         if not left:
-            break
-        frame = frame.select(left)
+            continue
+        frame = whole.select(left)
         numbers = frame.select(pl.all().cast(pl.Float64, strict=False))
         before, after = frame.null_count().row(0), numbers.null_count().row(0)
         finite = numbers.select(pl.all().is_finite().all(ignore_nulls=True)).row(0)
@@ -208,20 +219,31 @@ def _plain_numbers(scanned: Scanned, names: list[str], asked: Asked, room: Room)
             if not asked.semicolons or (name not in points and frame[name].str.contains(".", literal=True).any()):
                 points.add(name)
     plain = {name: column for name, column in values.items() if name in some}
-    return plain, points & plain.keys()
+    return plain, points & plain.keys(), others
+
+
+def _add_sample(parts: dict[str, list[pl.Series]], frame: pl.DataFrame, start: int, sample: range) -> None:
+    """Add to each column's part the sample's cells of a chunk, of which the first row is row `start`."""
+    import polars as pl
+
+    offset = -start % sample.step
+    if offset < frame.height:
+        for name, part in parts.items():
+            part.append(frame[name].gather_every(sample.step, offset).cast(pl.String))
+
+
+def _look_of(part: list[pl.Series], scanned: Scanned, name: str, asked: Asked) -> Look:
+    import polars as pl
+
+    return look_of(pl.concat(part), asked.role(name), sampled=scanned.height > MANY)
 
 
 def _looks(scanned: Scanned, names: Sequence[str], asked: Asked, rows: range) -> dict[str, Look]:
     """A look at the cells of these rows, for each column."""
-    import polars as pl
-
     parts: dict[str, list[pl.Series]] = {name: [] for name in names}
     for start, frame in _chunks(scanned, names):
-        offset = -start % rows.step
-        for name in names:
-            if offset < frame.height:
-                parts[name].append(frame[name].gather_every(rows.step, offset).cast(pl.String))
-    return {name: look_of(pl.concat(part), asked.role(name), sampled=scanned.height > MANY) for name, part in parts.items()}
+        _add_sample(parts, frame, start, rows)
+    return {name: _look_of(part, scanned, name, asked) for name, part in parts.items()}
 
 
 def _whole_looks(scanned: Scanned, attempts: Mapping[str, Attempt], asked: Asked) -> dict[str, Look]:

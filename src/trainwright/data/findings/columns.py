@@ -89,8 +89,11 @@ def identifiers(subject: Subject) -> Iterable[Found]:
 
 
 def _numbers_rows(subject: Subject, name: str) -> bool:
-    column = subject.column(name, subject.open)
-    if isinstance(column, Coded) or not index_runs(column):
+    column = subject.column(name)
+    if isinstance(column, Coded) or (column[subject.open[:1000]] % 1 != 0).any():
+        return False  # NaN and infinities are no whole numbers either
+    column = column[subject.open]
+    if not index_runs(column):
         return False
     return bool((np.diff(column) > 0).all()) or bool(ROW_NUMBER & set(words_of(name)))
 

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from trainwright.data.dataset import Dataset, Described
+from trainwright.data.findings.measures import U64, fingerprints
 from trainwright.record.seeds import rng_for
 from trainwright.runtime.columns import Coded, Codes, Column, Floats, Rows, take
 from trainwright.tasks import TASKS
@@ -113,6 +114,16 @@ class Subject:
         return self.open if target is None else self.open[np.isfinite(target[self.open])]
 
     @cached_property
+    def prints(self) -> U64:
+        """(open,) the fingerprint of each open row's features."""
+        return fingerprints([self.dataset.table.columns[name] for name in self.features], self.open)
+
+    @cached_property
+    def all_differ(self) -> bool:
+        """Whether no two open rows are equal in all features."""
+        return len(np.unique(self.prints)) == len(self.prints)
+
+    @cached_property
     def target(self) -> Floats:
         """(labelled,) the target of the labelled rows."""
         assert self.dataset.target is not None  # checks that need a target do not run without one
@@ -153,9 +164,9 @@ class Subject:
 def codes_of(column: Column) -> tuple[Codes, int]:
     """Any column as value numbers from 0 and their count; missing is a value of its own. Floats are told apart exactly."""
     if isinstance(column, Coded):
-        present, inverse = np.unique(column.codes, return_inverse=True)
-    else:
-        present, inverse = np.unique(column, return_inverse=True)  # all NaN count as one value
+        there = np.bincount(column.codes.astype(np.int64) + 1) > 0  # counted, not sorted; the first place is for missing
+        return (np.cumsum(there) - 1).astype(np.int32)[column.codes + 1], int(there.sum())
+    present, inverse = np.unique(column, return_inverse=True)  # all NaN count as one value
     return inverse.astype(np.int32), len(present)
 
 

@@ -204,6 +204,8 @@ def _as_target(subject: Subject, column: Column, numbers: Floats | None) -> tupl
         return None if numbers is None else (column, numbers)
     if not subject.is_classes:
         return None
+    if frozenset(subject.dataset.classes).isdisjoint(column.vocabulary):
+        return None
     place = {word: float(number) for number, word in enumerate(subject.dataset.classes)}
     known = np.array([place.get(word, np.nan) for word in column.vocabulary] + [np.nan])
     return (known[column.codes], subject.target) if np.isfinite(known).sum() >= 2 else None

@@ -135,9 +135,12 @@ def mixed(bits: U64) -> U64:
     return bits ^ (bits >> np.uint64(31))
 
 
-def fingerprints(columns: Iterable[Column], rows: Rows) -> U64:
-    """(rows,) one number of 64 bits for each row: equal for equal rows, else different but for one chance in 10^19 a pair."""
-    total: U64 = np.full(len(rows), 0x9E3779B97F4A7C15, dtype=np.uint64)
+def fingerprints(columns: Iterable[Column], rows: Rows, before: U64 | None = None) -> U64:
+    """(rows,) one number of 64 bits for each row: equal for equal rows, else different but for one chance in 10^19 a pair.
+
+    With `before`, the fingerprints of these rows' other columns, these columns are added to them.
+    """
+    total: U64 = np.full(len(rows), 0x9E3779B97F4A7C15, dtype=np.uint64) if before is None else before
     for column in columns:
         if isinstance(column, Coded):
             bits = column.codes[rows].astype(np.int64).view(np.uint64)

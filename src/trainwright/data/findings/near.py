@@ -62,7 +62,7 @@ class Cells:
 
 
 def cells_of(subject: Subject, chosen: list[str], rows: Rows) -> Cells:
-    values = np.empty((len(rows), len(chosen)), dtype=np.float32)
+    values = np.empty((len(rows), len(chosen)), dtype=np.float32, order="F")  # filled, and cut into cells, column by column
     words = np.zeros(len(chosen), dtype=bool)
     steps = np.zeros(len(chosen))  # the least difference of two cells
     for place, name in enumerate(chosen):
@@ -71,21 +71,23 @@ def cells_of(subject: Subject, chosen: list[str], rows: Rows) -> Cells:
             values[:, place] = np.where(column.codes < 0, np.nan, column.codes)
             words[place], steps[place] = True, 1.0
             continue
-        some = column[np.isfinite(column)]
-        spread, different = _spread(some), np.unique(some[:2_000])
+        finite = np.isfinite(column)
+        some = column if finite.all() else column[finite]
+        (middle, spread), different = _middle_and_spread(some), np.unique(some[:2_000])
         words[place] = spread == 0 or len(different) <= 2
         steps[place] = 1.0 if words[place] else min(1.0, float(np.median(np.diff(different))) / spread)
-        scaled = column if words[place] else (column - np.median(some)) / spread
-        values[:, place] = np.where(np.isfinite(column), scaled, np.nan)
+        scaled = column if words[place] else (column - middle) / spread
+        values[:, place] = scaled if some is column else np.where(finite, scaled, np.nan)
     aside = max(1, len(chosen) // 8)
     kept = len(chosen) - aside
     floor = 0.5 * float(steps.mean()) + aside * float(words.mean()) / kept + 1e-4  # a cell of words left aside is a difference unseen
     return Cells(values, words, aside, floor)
 
 
-def _spread(values: Floats) -> float:
-    low, high = np.quantile(values[:: max(1, len(values) // 20_000)], [0.25, 0.75]) if len(values) else (0.0, 0.0)
-    return float(high - low) or float(values.std() if len(values) else 0.0)
+def _middle_and_spread(values: Floats) -> tuple[float, float]:
+    """Median and 25-75 % range of about 20,000 of the values; the standard deviation where that range is 0."""
+    low, middle, high = np.quantile(values[:: max(1, len(values) // 20_000)], [0.25, 0.5, 0.75]) if len(values) else (0.0, 0.0, 0.0)
+    return float(middle), float(high - low) or float(values.std() if len(values) else 0.0)
 
 
 def candidates(cells: Cells, rng: np.random.Generator) -> tuple[Rows, Rows]:
@@ -105,7 +107,8 @@ def candidates(cells: Cells, rng: np.random.Generator) -> tuple[Rows, Rows]:
                 total ^= total >> np.uint64(29)
             keys.append(total)
         for place, key in enumerate(keys):
-            by = np.lexsort((keys[(place + 1) % len(keys)], key)) if len(keys) > 1 else np.argsort(key, kind="stable")
+            by = _repeated(key)  # a row whose key nobody else has is in no pair
+            by = by[np.lexsort((keys[(place + 1) % len(keys)][by], key[by]) if len(keys) > 1 else (key[by],))]
             for step in range(1, WITHIN + 1):
                 a, b = by[:-step], by[step:]
                 same = key[a] == key[b]
@@ -114,6 +117,13 @@ def candidates(cells: Cells, rng: np.random.Generator) -> tuple[Rows, Rows]:
     if len(pairs) > MOST_PAIRS:
         pairs = np.sort(rng.choice(pairs, MOST_PAIRS, replace=False))
     return pairs // n, pairs % n
+
+
+def _repeated(keys: NDArray[np.uint64]) -> Rows:
+    """The places, ascending, of keys that stand more than once. By hashing: sorting a million keys takes many times as long."""
+    import polars as pl
+
+    return np.flatnonzero(pl.Series(keys).is_duplicated().to_numpy())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,15 +146,19 @@ def near_pairs(subject: Subject, rows: Rows, purpose: str) -> Pairs:
     columns: list[Column] = [subject.dataset.table.columns[name] for name in subject.features]
     if len(chosen) < LEAST_COLUMNS or len(rows) < LEAST_ROWS:
         return nothing
-    _, first = np.unique(fingerprints(columns, rows), return_index=True)
-    kinds = rows[np.sort(first)]  # one row of each kind
+    kinds = rows
+    if rows is not subject.open or not subject.all_differ:
+        prints = subject.prints if rows is subject.open else fingerprints(columns, rows)
+        _, first = np.unique(prints, return_index=True)
+        kinds = rows[np.sort(first)]  # one row of each kind
     if len(kinds) < LEAST_ROWS:
         return nothing
     cells = cells_of(subject, chosen, kinds)
     filled = np.isnan(cells.values).mean(axis=1) <= GAPS
     if filled.sum() < LEAST_ROWS:
         return nothing
-    kinds, cells = kinds[filled], replace(cells, values=cells.values[filled])
+    if not filled.all():
+        kinds, cells = kinds[filled], replace(cells, values=np.asfortranarray(cells.values[filled]))
     a, b = candidates(cells, rng)
     if len(a) == 0:
         return nothing

@@ -17,7 +17,7 @@ import numpy as np
 
 from trainwright.data.findings.interface import Subject, codes_of
 from trainwright.record.seeds import rng_for, seed_for
-from trainwright.runtime.columns import Coded, Column, Floats, Rows
+from trainwright.runtime.columns import Coded, Column, Floats, Rows, take
 
 FOLDS = 4
 ROUNDS = 40  # of boosting
@@ -38,7 +38,7 @@ def matrix_of(columns: Mapping[str, Column]) -> Floats:
     made = []
     for column in columns.values():
         if isinstance(column, Coded):
-            values, size = codes_of(column.codes[column.codes >= 0].astype(np.float64))
+            values, size = codes_of(take(column, np.flatnonzero(column.codes >= 0)))
             rank = np.empty(size)
             rank[np.argsort(-np.bincount(values, minlength=size), kind="stable")] = np.arange(size)
             numbers = np.full(len(column), np.nan)

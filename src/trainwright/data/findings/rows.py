@@ -17,9 +17,12 @@ def duplicates(subject: Subject) -> Iterable[Found]:
     """TW120: rows that are equal in all features and the target, beyond the first of each kind."""
     if not subject.features or len(subject.open) < 2:
         return
+    if subject.all_differ:
+        return
     columns = [subject.dataset.table.columns[name] for name in subject.features]
-    whole = columns if subject.dataset.target is None else [*columns, subject.dataset.target]
-    _, first, inverse, counts = np.unique(fingerprints(whole, subject.open), return_index=True, return_inverse=True, return_counts=True)
+    target = subject.dataset.target
+    whole = subject.prints if target is None else fingerprints([target], subject.open, subject.prints)
+    _, first, inverse, counts = np.unique(whole, return_index=True, return_inverse=True, return_counts=True)
     extra = len(subject.open) - len(counts)
     if extra == 0:
         return
@@ -53,8 +56,10 @@ def conflicts(subject: Subject) -> Iterable[Found]:
     """TW121: rows with the same features and different classes; says the best accuracy that any model can reach on them."""
     if not subject.is_classes or not subject.features or len(subject.labelled) < 2:
         return
-    columns = [subject.dataset.table.columns[name] for name in subject.features]
-    _, kind = np.unique(fingerprints(columns, subject.labelled), return_inverse=True)
+    if subject.all_differ:
+        return
+    assert subject.dataset.target is not None  # a check that needs it
+    _, kind = np.unique(subject.prints[np.isfinite(subject.dataset.target[subject.open])], return_inverse=True)
     classes = int(subject.class_numbers.max()) + 1
     cells, counts = np.unique(kind.astype(np.int64) * classes + subject.class_numbers, return_counts=True)
     best = np.zeros(int(kind.max()) + 1, dtype=np.int64)

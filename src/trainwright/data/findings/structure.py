@@ -14,7 +14,7 @@ import numpy as np
 
 from trainwright.data.findings.interface import LEAK_SAMPLE, Check, Found, Subject, codes_of, figure, missing_of, sampled
 from trainwright.data.findings.vocabulary import KEYS, UNITS, words_of
-from trainwright.runtime.columns import Coded, Column, Floats
+from trainwright.runtime.columns import Coded, Column, Floats, take
 
 LEAST_GROUPS = 20
 ALIKE = 0.9  # how alike the targets of a group must be where the column's name does not tell
@@ -53,7 +53,7 @@ def _likely_groups(subject: Subject) -> tuple[LikelyGroup, ...]:
         if not named and not isinstance(column, Coded):
             continue  # a number whose equal values have alike targets is a good feature, not a unit
         present = ~missing_of(column)
-        values, groups = codes_of(column.codes[present].astype(np.float64) if isinstance(column, Coded) else column[present])
+        values, groups = codes_of(take(column, np.flatnonzero(present)))
         n = int(present.sum())
         if groups < LEAST_GROUPS or n < 1.5 * groups or n < 0.5 * len(rows) or (groups < 0.005 * n and not named):
             continue
@@ -141,10 +141,12 @@ def clocks(subject: Subject) -> list[tuple[str, str]]:
         return result  # rows of a unit stand together and are alike: a number that rises with the units is no clock
     for described in subject.dataset.table.described:
         name = described.schema.name
-        column = subject.column(name, subject.labelled) if described.role in ("feature", "set aside") else None
-        if column is None or isinstance(column, Coded) or name in dates or len(column) < 50:
+        column = subject.column(name) if described.role in ("feature", "set aside") else None
+        if column is None or isinstance(column, Coded) or name in dates or len(subject.labelled) < 50:
             continue
-        steps = np.diff(column)
+        if not (np.diff(column[subject.labelled[:1000]]) >= 0).all():
+            continue  # most columns fall within the first rows
+        steps = np.diff(column[subject.labelled])
         if (steps >= 0).all() and (steps > 0).mean() > 0.05:  # a NaN compares false
             result.append((name, "rises from row to row"))
     return result
