@@ -223,6 +223,13 @@ def test_time_splits_train_on_strictly_earlier_rows(times, folds):
     assert sorted([*splits.folds[-1].train, *splits.folds[-1].test]) == sorted(splits.open)
 
 
+def test_two_points_in_time_stay_open_where_there_are_three():
+    time = np.repeat([1.0, 2.0, 3.0], [165, 20, 15])  # 160 of 200 rows: the nearest cut, before the 2, would leave one time to train and validate on
+    splits = draw(material(np.zeros(200), time=time, classes=False), "time:t")
+    np.testing.assert_array_equal(splits.sealed, np.arange(185, 200))
+    assert [(len(fold.train), len(fold.test)) for fold in splits.folds] == [(165, 20)]
+
+
 def test_time_folds_without_ties_are_those_of_scikit_learn():
     time = np.random.default_rng(0).permutation(600).astype(np.float64)
     splits = draw(material(np.zeros(600), time=time, classes=False), "time:t")

@@ -11,17 +11,25 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
+import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from trainwright.record import files
 
+T = TypeVar("T")
+R = TypeVar("R")
+
+THREADS: Final = 2  # that work on columns at the same time …
+LONG: Final = 50_000  # … of a table of so many rows or more
 LEAST: Final = 64 << 20  # bytes that a step may hold however small the cap is
 HELD: Final = 256 << 20  # bytes of arrays that are held in memory, if an eighth of the cap is as much
 STREAMED: Final = 96 << 20  # a table of more bytes than this is read in chunks, however large the cap is
@@ -33,11 +41,13 @@ class Allowance:
     """Bytes of arrays that may still be held in memory, since a file is slower; what was given out does not come back."""
 
     left: int
+    lock: threading.Lock = field(default_factory=threading.Lock)  # columns are worked on in several threads
 
     def takes(self, size: int) -> bool:
-        fits = size <= self.left
-        self.left -= size if fits else 0
-        return fits
+        with self.lock:
+            fits = size <= self.left
+            self.left -= size if fits else 0
+            return fits
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +115,17 @@ class Spill:
         with files.machine_errors(Path(tempfile.gettempdir()), doing="make room"), self._file as file:
             file.flush()
             return mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) if self.size else b""  # keeps the file, which has no name any more
+
+
+def in_threads(function: Callable[[T], R], items: Iterable[T], *, rows: int) -> list[R]:
+    """`function` of each item, in order; by two threads where the table has many `rows`.
+
+    For columns, on which numpy, Polars and hashlib work without holding Python up. Two, since each holds a column's arrays while it works.
+    """
+    if rows < LONG:
+        return [function(item) for item in items]
+    with ThreadPoolExecutor(THREADS) as pool:  # in the caller's context: numpy's `errstate` is part of it
+        return [done.result() for done in [pool.submit(copy_context().run, function, item) for item in items]]
 
 
 def blocks(length: int, size: int = BLOCK) -> Sequence[slice]:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainwright.data.dataset import Dataset, Fold, Splits, Table
+from trainwright.data.findings.measures import all_differ
 from trainwright.errors import SourceError
 from trainwright.record.seeds import rng_for
 from trainwright.runtime.columns import Coded, Columns, Floats, Rows
@@ -157,11 +158,11 @@ def equal_rows(columns: Columns, target: Floats, rows: Rows | None = None) -> tu
     for column in columns.values():
         bits = column.codes[everything].astype(np.int64).view(np.uint64) if isinstance(column, Coded) else _bits(column[everything])
         hashed = _mix(hashed ^ bits)  # one column at a time: the rows of all together may be more than can be held
-    _, unit, size = np.unique(hashed, return_inverse=True, return_counts=True)
     n = len(hashed)
-    copies = n - len(size)
-    if copies == 0:
+    if all_differ(hashed):
         return np.arange(n, dtype=np.int64), ""
+    _, unit, size = np.unique(hashed, return_inverse=True, return_counts=True)
+    copies = n - len(size)
     if copies > MOST_COPIES * n or size.max() > max(5, LARGEST_SET * n):
         return np.arange(n, dtype=np.int64), f"{copies:,} rows equal earlier ones because there are few combinations: they were split like any others"
     return unit.astype(np.int64), f"{copies:,} rows repeat earlier ones in every feature and the target: copies were kept on one side"
@@ -206,7 +207,10 @@ def deal(stratum: Rows, unit: Rows, parts: int, key: Floats) -> Rows:
              and neither do the parts' sizes.
     """
     _, stratum = np.unique(stratum, return_inverse=True)
-    _, unit, size = np.unique(unit, return_inverse=True, return_counts=True)
+    if (np.diff(unit) > 0).all():  # as where each row is a unit: sorted already
+        unit, size = np.arange(len(unit)), np.ones(len(unit), np.int64)
+    else:
+        _, unit, size = np.unique(unit, return_inverse=True, return_counts=True)
     strata_count = int(stratum.max()) + 1
     part = np.empty(len(stratum), np.int64)
     filled = np.zeros((parts, strata_count + 1))  # rows of each stratum in each part; the last column: all rows
@@ -275,7 +279,8 @@ def _one_part(material: Material) -> Rows:
 def _latest(material: Material) -> Rows:
     time = material.time
     assert time is not None
-    cuts = _cuts(time[material.rows], [len(material.rows) * (1 - 1 / SEALED_PARTS)])
+    # Two points in time at least stay open, or no fold could train on rows that are earlier than those it tests.
+    cuts = _cuts(time[material.rows], [len(material.rows) * (1 - 1 / SEALED_PARTS)], earlier=2)
     if not cuts:
         raise _too_few("one point in time", "an earlier and a later part are needed", "name another time column, or split at random")
     late: Rows = material.rows[time[material.rows] >= cuts[0]]
@@ -330,13 +335,17 @@ def _not_later(material: Material, open_rows: Rows, sealed: Rows) -> str:
     return f"{early:,} of them are NOT later than all training rows, which flatters the score" if early else ""
 
 
-def _cuts(time: Floats, wanted: list[float]) -> list[float]:
-    """The times at which a new part begins, so that about `wanted` rows are earlier; ascending, without repeats, never the first time."""
+def _cuts(time: Floats, wanted: list[float], *, earlier: int = 1) -> list[float]:
+    """The times at which a new part begins, so that about `wanted` rows are earlier; ascending, without repeats, never the first time.
+
+    `earlier` points in time are left before the first cut, if there are more than so many.
+    """
     stamps, counts = np.unique(time, return_counts=True)
-    before = np.cumsum(counts)[:-1]  # rows earlier than stamps[1:]
+    first = earlier if len(stamps) > earlier else 1
+    before = np.cumsum(counts)[first - 1 : -1]  # rows earlier than stamps[first:]
     if len(before) == 0:
         return []
-    return [float(stamp) for stamp in stamps[1:][np.unique([np.abs(before - rows).argmin() for rows in wanted])]]
+    return [float(stamp) for stamp in stamps[first:][np.unique([np.abs(before - rows).argmin() for rows in wanted])]]
 
 
 def _nested(material: Material, how: str, expected: float) -> Splits:
@@ -396,6 +405,8 @@ def _too_few(what: str, why: str, fix: str) -> SourceError:
 
 def _distinct(values: Rows) -> int:
     """How many distinct values. By sorting: for a million units much faster than numpy's hashing `unique`."""
+    if (np.diff(values) > 0).all():
+        return len(values)
     return int(np.count_nonzero(np.diff(np.sort(values)))) + (len(values) > 0)
 
 

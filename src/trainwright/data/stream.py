@@ -36,7 +36,7 @@ from trainwright.data.describe import (
     without_points,
 )
 from trainwright.data.infer import Inferred, Look, infer_number, infer_text
-from trainwright.data.room import Room, blocks
+from trainwright.data.room import Room, blocks, in_threads
 from trainwright.data.words import Gathered
 from trainwright.runtime.cells import BLANKS
 from trainwright.runtime.columns import Coded, Column
@@ -126,12 +126,15 @@ def describe_streamed(scanned: Scanned, asked: Asked, room: Room) -> tuple[tuple
     again = [name for name in grouped if name not in looks]
     looks |= _looks(scanned, again, asked, sample)
     attempts: dict[str, Attempt] = {}
+    done = [name for name in plain if name not in asked.kinds and name not in grouped]
+    numbers = dict(zip(done, in_threads(lambda name: _numbers(name, asked.role(name), plain[name], room), done, rows=scanned.height), strict=True))
+    plain.clear()
     for name, dtype in scanned.dtypes.items():
         role = asked.role(name)
         if name in asked.kinds:
             attempts[name] = _asked(scanned, name, asked, looks.get(name), comma)
-        elif name in plain and name not in grouped:
-            attempts[name] = _numbers(name, role, plain.pop(name), room)
+        elif name in numbers:
+            attempts[name] = numbers.pop(name)
         elif name in looks and dtype in (pl.String, pl.Categorical, pl.Enum) and not _ordered_source(dtype, role):
             look = replace(looks[name], comma=comma if dtype == pl.String else False)
             attempts[name] = Attempt(infer_text(look), look)
@@ -291,8 +294,7 @@ def _typed(scanned: Scanned, schemas: Mapping[str, ColumnSchema], room: Room) ->
         for name, schema in schemas.items()
     }
     for start, frame in _chunks(scanned, list(schemas)):
-        for name, typing in typings.items():
-            typing.add(frame[name], start)
+        in_threads(lambda name: typings[name].add(frame[name], start), typings, rows=scanned.height)  # noqa: B023  # all are done when it returns
     return typings
 
 

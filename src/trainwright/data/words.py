@@ -130,6 +130,8 @@ class Gathered:
             is_first[part] = first[part] == np.arange(part.start, part.stop)
             number[part] = total + np.cumsum(is_first[part]) - 1
             total = int(number[part.stop - 1]) + 1
+        if total == self.count:  # each word was brought once, as those of an identifier
+            return brought, number
         for words in brought.chosen(is_first):
             _laid_down(words, data, ends)
         for part in blocks(self.count):
@@ -151,6 +153,9 @@ class Gathered:
             if not len(place):
                 continue
             mine = pl.concat([pl.Series(words, dtype=pl.String) for words in brought.chosen(np.asarray(which == part))])
+            if mine.n_unique() == len(mine):
+                first[place] = place
+                continue
             codes = codes_of(mine, mine.unique(maintain_order=True))
             least = np.empty(int(codes.max()) + 1, np.int32)
             least[codes[::-1]] = place[::-1]  # the first comes last, and stays

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from trainwright.data.dataset import Dataset, Described
-from trainwright.data.findings.measures import U64, fingerprints
+from trainwright.data.findings.measures import U64, all_differ, fingerprints
 from trainwright.record.seeds import rng_for
 from trainwright.runtime.columns import Coded, Codes, Column, Floats, Rows, take
 from trainwright.tasks import TASKS
@@ -121,7 +121,7 @@ class Subject:
     @cached_property
     def all_differ(self) -> bool:
         """Whether no two open rows are equal in all features."""
-        return len(np.unique(self.prints)) == len(self.prints)
+        return all_differ(self.prints)
 
     @cached_property
     def target(self) -> Floats:

@@ -135,6 +135,13 @@ def mixed(bits: U64) -> U64:
     return bits ^ (bits >> np.uint64(31))
 
 
+def all_differ(prints: U64) -> bool:
+    """Whether no number stands twice. By hashing: sorting a million numbers takes several times as long."""
+    import polars as pl
+
+    return int(pl.Series(prints).n_unique()) == len(prints)
+
+
 def fingerprints(columns: Iterable[Column], rows: Rows, before: U64 | None = None) -> U64:
     """(rows,) one number of 64 bits for each row: equal for equal rows, else different but for one chance in 10^19 a pair.
 

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainwright.data.findings.interface import LEAK_SAMPLE, Subject, codes_of, missing_of
+from trainwright.data.room import in_threads
 from trainwright.record.seeds import rng_for
 from trainwright.runtime.columns import Coded, Codes, Column, Floats, Rows, take
 
@@ -68,7 +69,8 @@ def _strengths(subject: Subject) -> dict[str, Strength]:
             return of_classes(column, target[keep].astype(np.int32), half[keep])
         return of_numbers(column, numbers if len(keep) == len(target) else Numbers.of(target[keep], half[keep]))
 
-    return {name: with_gaps(subject.column(name, rows), judge) for name in subject.features}
+    found = in_threads(lambda name: with_gaps(subject.column(name, rows), judge), subject.features, rows=len(rows))
+    return dict(zip(subject.features, found, strict=True))
 
 
 def with_gaps(column: Column, judge: Callable[[Column, Rows], Strength]) -> Strength:

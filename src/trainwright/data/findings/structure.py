@@ -162,8 +162,10 @@ def autocorrelation(subject: Subject, name: str) -> tuple[float, float]:
     kept = np.flatnonzero(np.isfinite(column))
     if len(kept) < 50:
         return 0.0, 0.0
-    order = kept[np.argsort(column[kept], kind="stable")]
-    target = subject.target[order][:LEAK_SAMPLE]
+    if len(kept) > LEAK_SAMPLE:  # only the first ones are looked at: the others need not be sorted
+        kept = kept[column[kept] <= np.partition(column[kept], LEAK_SAMPLE - 1)[LEAK_SAMPLE - 1]]
+    order = kept[np.argsort(column[kept], kind="stable")][:LEAK_SAMPLE]
+    target = subject.target[order]
     parts = [(target == number).astype(np.float64) for number in np.unique(target)] if subject.is_classes else [target]
     together = spread = 0.0
     for y in parts:

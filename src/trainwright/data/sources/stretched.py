@@ -134,8 +134,9 @@ def _as_utf8(path: Path, name: str, room: Room) -> tuple[Any, str, bool, str]:
     for block in _raw(path, name, digest):
         if not encoding:
             no_nul(block, name, lines)
-            text = text and _decodes(decoder, block)
-            odd = odd or any(byte in block for byte in _NO_CP1252)
+            if not block.isascii() or decoder.getstate()[0]:
+                text = text and _decodes(decoder, block)
+                odd = odd or any(byte in block for byte in _NO_CP1252)
         lines += block.count(b"\n")
         length += len(block)
         returns, newlines = returns or b"\r" in block, newlines or b"\n" in block
