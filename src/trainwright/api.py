@@ -55,17 +55,23 @@ def check(
     """Look at a table without training: rows, columns with kinds and reasons, findings, what they propose. The keywords are those of a plan.
 
     `accept` enters what findings propose into the plan's ledger (codes, numbers of `proposals`, or "all"), `undo` takes entries out again
-    (numbers of `clean`, codes, or "all"); what is given back is how the table is then. `write` writes that plan to a file; a plan
-    file whose ledger was changed is written again when no other is named.
+    (numbers of `clean`, codes, or "all"); what is given back is how the table is then. `write` writes that plan to a file (.yaml or .yml, and not
+    what is read: TW009); a plan file whose ledger was changed is written again when no other is named.
+    Raises what `train` raises before it trains: for what cannot be read, and, with a target, for a metric, learner, threshold … that cannot be.
     """
     from trainwright.data.cleaning.proposals import in_words, proposals
     from trainwright.data.read import describe, settle
     from trainwright.record import files
     from trainwright.select.limits import means_of
+    from trainwright.select.resolve import resolve as resolved
 
     accept, undo = _words(accept), _words(undo)
     plan, rows = asked_of(source, asked)
+    if write is not None:
+        _may_be_written(Path(write), plan, flag="--write")
     plan, dataset = settle(plan, rows, means_of(plan), accept=accept, undo=undo)
+    if dataset.task is not None:
+        resolved(plan, dataset)  # what training would refuse is refused now
     if write is None and (accept or undo) and isinstance(source, str | os.PathLike) and Path(source).suffix in PLAN_SUFFIXES:
         write = Path(source)
     if write is not None:
@@ -81,8 +87,9 @@ def accepting(plan: Plan, rows: object | None, accept: Sequence[str]) -> Plan:
     """The plan with the fixes that the named findings propose: the table is looked at once for it. Raises RequestError TW078."""
     from trainwright.data.cleaning.proposals import accepted, proposals
     from trainwright.data.read import inspect
+    from trainwright.select.limits import means_of
 
-    return accepted(plan, proposals(inspect(plan, rows)), _words(accept))
+    return accepted(plan, proposals(inspect(plan, rows, means_of(plan))), _words(accept))
 
 
 def _words(named: Sequence[str]) -> list[str]:
@@ -90,14 +97,38 @@ def _words(named: Sequence[str]) -> list[str]:
     return [word for text in ([named] if isinstance(named, str) else named) for word in text.split(",") if word.strip()]
 
 
-def resolve(source: Any = None, /, **asked: Any) -> Plan:
-    """The resolved plan for a table (what the verb `plan` writes): every default decided, every candidate named."""
+def resolve(source: Any = None, /, *, write: str | Path | None = None, **asked: Any) -> Plan:
+    """The resolved plan for a table: every default decided, every candidate named. `write` writes it to a file, as the verb `plan` does.
+
+    Raises RequestError TW009 for a file to write that is no .yaml or .yml, or is what is read; else as `train`.
+    """
     from trainwright.data.read import look_at
+    from trainwright.record import files
     from trainwright.select.limits import means_of
     from trainwright.select.resolve import resolve as resolved
 
     asked_plan, rows = asked_of(source, asked)
-    return resolved(asked_plan, look_at(asked_plan, rows, means_of(asked_plan)))
+    if write is not None:
+        _may_be_written(Path(write), asked_plan, flag="-o")
+    plan = resolved(asked_plan, look_at(asked_plan, rows, means_of(asked_plan)))
+    if write is not None:
+        files.write_text(Path(write), dump_plan(plan, full=True))
+    return plan
+
+
+def _may_be_written(path: Path, plan: Plan, *, flag: str) -> None:
+    """Raises RequestError (TW009) for a plan's file that no verb would take for a plan, or that is what the plan reads."""
+    from trainwright.data.sources.place import never_over
+
+    never_over(path, plan.source, plan.test, plan.population if isinstance(plan.population, str) else None, flag=flag)
+    if path.suffix not in PLAN_SUFFIXES:
+        raise RequestError(
+            "TW009",
+            f"{flag} names no plan file",
+            where=str(path),
+            why="only what ends in .yaml or .yml is read as a plan",
+            fix=f"write {flag} {path.stem}.yaml",
+        )
 
 
 def compare(*runs: str | Path | Run, metric: str | None = None) -> dict[str, Any]:

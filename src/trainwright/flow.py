@@ -14,6 +14,7 @@ from typing import Any
 
 from trainwright import repeat, stages
 from trainwright.bundle.ship import ship_winner
+from trainwright.credentials import scrubbed
 from trainwright.data import store
 from trainwright.data.read import read_dataset
 from trainwright.engine.calls import write_frames
@@ -51,7 +52,7 @@ def train(
     timer = Timer(time.monotonic() if started is None else started, _limit(asked, replay))
     with _workers(asked) as engine, _run(asked, folder) as log:
         timer = stages.after_earlier_sessions(timer, log)
-        progress.stage("reading", asked.source or "a frame")
+        progress.stage("reading", scrubbed(asked.source or "a frame"))
         dataset = read_dataset(asked, rows, log, means_of(asked, log.folder))  # a blocking finding stops here: nothing trains on bad data
         progress.dataset(dataset)
         stages.still_time(timer, dataset, log)

@@ -13,7 +13,8 @@ import numpy as np
 from trainwright import runtime
 from trainwright.data.prepare import joined_words
 from trainwright.data.room import Room
-from trainwright.data.sources import Opened, Place, open_source, read_table, typed_chunks
+from trainwright.data.sources import Opened, Place, no_column, open_source, read_table, typed_chunks
+from trainwright.data.sources.place import never_over, place_of
 from trainwright.errors import RequestError
 from trainwright.record import files
 from trainwright.record.log import NAME
@@ -30,21 +31,28 @@ def predict_file(
 ) -> dict[str, Any]:
     """Predict every row of `source` with a run's bundle (or a bundle) and write `output` (.csv or .parquet).
 
-    `room` says from which size on the source is read in chunks.
+    `room` says from which size on the source is read in chunks; a bundle with windows reads every source at once, which is noted where it matters.
     Gives `rows`, `columns` of the output, `notes` in words (columns that were not needed).
-    Raises SourceError for a file that cannot be read, BadInput for columns that are missing or cells that are not what they
-    should be, RequestError (TW009) for another ending, MachineError when the output cannot be written.
+    Raises SourceError for a source that cannot be read, lacks a column of the model (TW039) or of `identifier` (TW021), or has cells that are not
+    what they should be (TW032); RequestError TW009 for another ending, and for an output that is the source; MachineError when it cannot be written.
     """
     if output.suffix not in (".csv", ".parquet"):
         raise RequestError("TW009", f"cannot write {output.suffix or 'a file without ending'}", where=str(output), fix="end it with .csv or .parquet")
+    named = place_of(source)
+    never_over(output, named, flag="-o")
     folder = Path(model)
     bundle = runtime.load(folder / "bundle" if (folder / NAME).exists() else folder)
     made = ["prediction", *(f"probability_{name}" for name in bundle.classes)]
     if identifier in made:
         raise RequestError("TW009", f"the output has a column {identifier!r} of its own", where="--id", fix="rename the column of the source")
+    notes: list[str] = []
     if any(isinstance(step, Windows) for _, step, _ in bundle.steps):
-        room = Room(streamed=1 << 60)  # it looks back at earlier rows, so all rows are read at once
-    opened = open_source(source, room)  # once: a database may change between two readings
+        if _bytes_of(named) > (room or Room()).streamed:
+            notes.append("the source was read at once, not in chunks: the model looks back at earlier rows (windows)")
+        room = Room(streamed=1 << 60)
+    opened = open_source(named, room)  # once: a database may change between two readings
+    if identifier is not None and identifier not in opened.scanned.dtypes:
+        raise no_column(identifier, opened, where="--id", why="its cells are to stand beside the answers")
     if opened.scanned.chunks is not None:
         return _in_chunks(bundle, opened, output, identifier)
     table = read_table(opened, like=bundle.features)
@@ -52,7 +60,13 @@ def predict_file(
     columns = {feature.name: table.columns[feature.name] for feature in bundle.features}
     written = _answered(bundle, columns, identifier, names)
     _write(written, output)
-    return _told(bundle, table.rows, table.source.columns, written.columns, output, identifier, table.source.notes)
+    return _told(bundle, table.rows, table.source.columns, written.columns, output, identifier, [*table.source.notes, *notes])
+
+
+def _bytes_of(place: Place) -> int:
+    """Of a file, or of all files below a folder; 0 of what is neither."""
+    path = Path(place.path)
+    return sum(file.stat().st_size for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file())
 
 
 def _answered(bundle: runtime.Bundle, columns: Mapping[str, Column], identifier: str | None, names: list[str | None] | None) -> pl.DataFrame:

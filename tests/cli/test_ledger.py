@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
+import click
 import polars as pl
 import pytest
 
 from trainwright import api
 from trainwright.cli import main
+from trainwright.data.dataset import Table
+from trainwright.data.room import Room
 from trainwright.plan.read import read_plan
 
 ROWS = 160
@@ -50,6 +54,26 @@ def test_proposals_are_numbered_accepted_and_undone(csv: Path, capsys: pytest.Ca
     checked(capsys, str(plan), "--undo", "TW195")
     assert read_plan(plan).clean == ()
     assert read_plan(plan).population == str(csv.parent / "shares.csv")
+
+
+def test_what_is_accepted_and_asked_for_keeps_the_memory_cap(csv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each reading is watched: large arrays may take as much as the cap says, not as much as there is."""
+    from trainwright.cli import train
+    from trainwright.data import read
+
+    steps: list[int] = []
+    reading = read.read_table
+
+    def watched(*given: Any, room: Room, **more: Any) -> Table:
+        steps.append(room.step)
+        return reading(*given, room=room, **more)
+
+    monkeypatch.setattr(read, "read_table", watched)
+    monkeypatch.setattr(click, "prompt", lambda *given, **more: "bought")
+    plan, rows = api.asked_of(str(csv), {"target": "bought", "memory": "2GB"})
+    assert [fix.do for fix in api.accepting(plan, rows, ["TW120"]).clean] == ["drop duplicates"]
+    assert train.ask_target(api.asked_of(str(csv), {"memory": "2GB"})[0]) == "bought"
+    assert steps == [2_000_000_000 // 8] * 2
 
 
 def test_people_see_the_ledger_and_what_it_did(csv: Path, capsys: pytest.CaptureFixture[str]) -> None:

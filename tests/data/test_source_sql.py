@@ -142,6 +142,14 @@ def test_sqlite_refusals(lite, part, code, says):
     assert lite.read_bytes() == before
 
 
+def test_tables_of_sqlite_itself_are_not_offered(tmp_path):
+    path = database(tmp_path / "n.db", "CREATE TABLE one (a INTEGER PRIMARY KEY AUTOINCREMENT)", "CREATE TABLE two (b)")
+    for part in ({"query": "SELECT * FROM three"}, {"table": "three"}, {}):
+        error = fault(path, **part)
+        assert error.code == "TW062"
+        assert error.fix.endswith("there are: 'one', 'two'")
+
+
 def test_sqlite_files_that_are_none(tmp_path, lite):
     (tmp_path / "text.db").write_text("a,b\n1,2\n")
     assert fault(tmp_path / "text.db").code == "TW064"

@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import json
 import re
+import shlex
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
@@ -275,6 +276,26 @@ def test_next_commands_ask_for_the_same_again(tmp_path: Path) -> None:
     assert "trainwright train 'data/my adult.csv' --target income --positive '>50K' --split group:id --time 300" in text
     assert "trainwright check 'data/my adult.csv' --target income --positive '>50K' --split group:id --drop x" in text
     assert f"trainwright predict '{folder}' 'data/my adult.csv' -o predictions.csv" in text
+
+
+@pytest.mark.parametrize("part", [{"sheet": "the second"}, {"table": "sales"}, {"query": "SELECT * FROM sales"}])
+def test_next_commands_name_the_same_table(tmp_path: Path, part: dict[str, str]) -> None:
+    folder = made.binary(tmp_path / "run")
+    (folder / "asked.yaml").write_text(yaml.safe_dump({"source": "book.xlsx", "target": "income", "time": "60s", **part}))
+    text = Page(write_report(folder).read_text(encoding="utf-8")).text
+    flag = shlex.join([f"--{next(iter(part))}", next(iter(part.values()))])
+    assert f"trainwright predict {folder} book.xlsx {flag} -o predictions.csv" in text
+    assert f"trainwright check book.xlsx {flag} --target income" in text
+    assert f"trainwright train book.xlsx {flag} --target income --time 300" in text
+
+
+def test_what_no_command_can_say_is_asked_for_by_the_file_that_says_it(tmp_path: Path) -> None:
+    folder = made.binary(tmp_path / "run")
+    asked = {"source": "a.csv", "target": "income", "time": "60s", "learners": [{"name": "tabular/logistic", "balance": "smote"}]}
+    (folder / "asked.yaml").write_text(yaml.safe_dump(asked))
+    text = Page(write_report(folder).read_text(encoding="utf-8")).text
+    assert f"trainwright train {folder}/asked.yaml --time 300s" in text
+    assert "--learners" not in text
 
 
 def test_a_model_that_looks_at_nothing_is_said_to(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def _fields(values: dict[str, Any]) -> dict[str, Any]:
     """Flags → the plan's fields; what was not given is left out."""
     fields = {name: values[name] for name in PLAIN if values[name] is not None}
     for name in LISTS:
-        words = [word.strip() for text in values[name] for word in next(csv.reader([text], skipinitialspace=True)) if word.strip()]
+        words = [word for text in values[name] for word in _listed(f"--{name}", text)]
         if words:
             fields[name] = [{"name": word} for word in words] if name == "learners" else words
     if values["transforms"] or values["windows"]:
@@ -93,6 +93,15 @@ def _fields(values: dict[str, Any]) -> dict[str, Any]:
     if values["keep_data"] is not None:
         fields["keep_data"] = values["keep_data"]
     return fields
+
+
+def _listed(flag: str, text: str) -> list[str]:
+    """Names with commas between them, some in double quotes."""
+    try:
+        return [word.strip() for word in next(csv.reader([text], skipinitialspace=True)) if word.strip()]
+    except csv.Error:
+        why, fix = "a name that holds a line break or a comma stands in double quotes", f"""write {flag} '"NAME"', or write it into a plan file"""
+        raise RequestError("TW009", f"{flag} cannot be read as names", where=flag, why=why, fix=fix) from None
 
 
 def _transforms(named: tuple[str, ...], windows: tuple[str, ...]) -> list[str]:

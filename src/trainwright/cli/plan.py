@@ -19,11 +19,8 @@ def command(asked: dict[str, Any], source: str | None, output: Path | None, as_j
     """Decide everything that is left open, and write it down: `trainwright train plan.yaml` then runs it."""
     from trainwright import api
     from trainwright.plan.read import dump_plan
-    from trainwright.record import files
 
-    plan = api.resolve(source, **asked)
-    if output is not None:
-        files.write_text(output, dump_plan(plan, full=True))
+    plan = api.resolve(source, write=output, **asked)
     if as_json:
         show.emit({"schema_version": 1, "plan": plan.model_dump(mode="json"), "file": str(output) if output else None})
     elif output is not None:

@@ -54,8 +54,9 @@ def ask_target(plan: Any) -> str:
     """Ask which column to predict, on a terminal."""
     from trainwright.data.prepare import likely_targets
     from trainwright.data.read import read_rows
+    from trainwright.select.limits import means_of
 
-    table = read_rows(plan, None)
+    table = read_rows(plan, None, means_of(plan).room)
     likely = likely_targets(table)
     for name, reason in likely[:8]:
         click.echo(f"  {name:<28} {reason}", err=True)

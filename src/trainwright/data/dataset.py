@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
+from trainwright.plan.command import words_of_part
 from trainwright.runtime.columns import Coded, Columns, Floats, Rows
 from trainwright.runtime.schema import ColumnSchema
 
@@ -29,9 +31,17 @@ class Described:
 
 def told_of(details: dict[str, Any]) -> dict[str, Any]:
     """Of `Source.details`, what people want to know; the rest only helps to find a row's line again."""
-    return {
+    told = {
         name: value for name, value in details.items() if name not in ("first_line", "straight", "irregular") and isinstance(value, str | int | float)
     }
+    return told | {"query": " ".join(str(told["query"]).split())} if "query" in told else told
+
+
+def listing(path: str, details: Mapping[str, Any]) -> str:
+    """The sentence that says where all columns are listed, of the same part of the same source; "" for a frame."""
+    if path == "frame":
+        return ""
+    return f"`{shlex.join(['trainwright', 'check', path, *words_of_part(details)])}` lists them all"
 
 
 @dataclass(frozen=True, slots=True)

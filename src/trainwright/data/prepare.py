@@ -18,7 +18,7 @@ from trainwright.data.cleaning.done import Done
 from trainwright.data.cleaning.population import coverage, margins_of
 from trainwright.data.cleaning.rows import COPY, bound, clean_rows, deduplicated, duplicates, taken_out
 from trainwright.data.cleaning.weights import no_share, population_of, weigh
-from trainwright.data.dataset import Dataset, Described, Role, Splits, Table
+from trainwright.data.dataset import Dataset, Described, Role, Splits, Table, listing
 from trainwright.data.digest import digest_of
 from trainwright.data.large import MANY, Rowset, draw_many, shortened
 from trainwright.data.room import Room, blocks
@@ -245,13 +245,13 @@ def _check_names(plan: Plan, table: Table) -> None:
     for flag, name in uses:
         if name not in table.columns:
             near = nearest(name, table.columns)
-            listing = f"`trainwright check {table.source.path}` lists them all"
+            listed = listing(table.source.path, table.source.details)
             raise SourceError(
                 "TW021",
                 f"there is no column {name!r}",
                 where=f"{flag}; {table.source.path}, {len(table.columns):,} columns",
                 why="it is the target: without it there is nothing to learn" if flag == "--target" else "the flag would have no effect",
-                fix=f"did you mean {near!r}? {listing}" if near else listing,
+                fix=" ".join([f"did you mean {near!r}?" if near else "", listed]).strip(),
             )
     single = {"the target": plan.target, "the weight": plan.weight, f"the {how} of the split": by or None}
     taken: dict[str, str] = {}

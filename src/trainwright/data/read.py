@@ -21,9 +21,8 @@ from trainwright.data.sources import read_table
 from trainwright.data.sources.place import Place, place_of, place_with_part
 from trainwright.data.windows import with_windows
 from trainwright.errors import FindingStop, RequestError, SourceError
-from trainwright.plan.command import command_of
+from trainwright.plan.command import can_say, command_of
 from trainwright.plan.model import Plan
-from trainwright.plan.transforms import as_words
 from trainwright.record import files
 from trainwright.record.log import Log
 
@@ -149,7 +148,7 @@ def stop_at_findings(findings: tuple[Finding, ...], asked: Plan) -> None:
     columns = tuple(dict.fromkeys(column for finding in blocking for column in finding.columns if column != asked.target))
     dropped = asked.model_copy(update={"drop": (*asked.drop, *columns)}) if columns else None
     codes = tuple((code, "WHY IT IS ALL RIGHT") for code in Counter(finding.code for finding in blocking))
-    if any(choice.settings is not None for choice in asked.learners) or None in map(as_words, asked.transforms):  # which no command line can say
+    if not can_say(asked):
         lines = ", ".join(f"{{code: {code}, because: {because}}}" for code, because in codes)
         ways = [f"drop what leaks: write into the plan file: drop: [{', '.join(dropped.drop)}]" if dropped else first.fix]
         ways.append(f"or, where it is all right, write into the plan file: allow: [{lines}]")

@@ -6,14 +6,13 @@ import csv
 import io
 import json
 import shlex
+from collections.abc import Mapping
+from typing import Any
 
 from trainwright.plan.model import Plan
 from trainwright.plan.transforms import as_words
 
 ASKED = (
-    "table",
-    "query",
-    "sheet",
     "target",
     "task",
     "metric",
@@ -34,10 +33,27 @@ ASKED = (
 )
 
 
+PARTS = ("table", "query", "sheet")  # of a source that holds several tables
+
+
+def words_of_part(part: Mapping[str, Any]) -> list[str]:
+    """The flags that name the part of a source, from a plan's keys or what is told of a table; none where the source is one table."""
+    return [word for name in PARTS if part.get(name) for word in (f"--{name}", str(part[name]))]
+
+
+def can_say(plan: Plan) -> bool:
+    """Whether a command line can ask for all of a plan; exact settings, a learner's own balance and some transforms stand in plan files alone."""
+    whole = all(choice.settings is None and choice.balance == "none" for choice in plan.learners)
+    return whole and None not in map(as_words, plan.transforms)
+
+
 def command_of(plan: Plan, *, verb: str = "train", allow: tuple[tuple[str, str], ...] = ()) -> str:
-    """`trainwright VERB …` with what was set; `allow` adds (code, reason) pairs to those of the plan."""
-    words = ["trainwright", verb, plan.source or "SOURCE"]
+    """`trainwright VERB …` with what was set; `allow` adds (code, reason) pairs to those of the plan.
+
+    Whoever needs the whole command asks `can_say` first.
+    """
     given = plan.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+    words = ["trainwright", verb, plan.source or "SOURCE", *words_of_part(given)]
     for name in ASKED:
         if name in given:
             words += [f"--{name}", str(given[name])]
@@ -47,7 +63,6 @@ def command_of(plan: Plan, *, verb: str = "train", allow: tuple[tuple[str, str],
     if given.get("learners"):
         words += ["--learners", ",".join(choice["name"] for choice in given["learners"])]
     if "transforms" in given:
-        # What words cannot say has to stand in the plan file; whoever needs the whole command asks `as_words` first.
         said = [text for entry in plan.transforms if (text := as_words(entry)) is not None]
         named = [text for text in said if " over " not in text]
         words += ["--transforms", ",".join(named) or "none"]
@@ -74,7 +89,7 @@ def _json(value: object) -> str:
 
 
 def _listed(names: list[str]) -> str:
-    """Names with commas between them; a name that holds a comma or a quote stands in double quotes."""
+    """Names with commas between them; a name that holds a comma, a quote or a line break stands in double quotes."""
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(names)
-    return line.getvalue()
+    csv.writer(line).writerow(names)  # its own end of a line says which marks are quoted
+    return line.getvalue().removesuffix("\r\n")

@@ -6,6 +6,7 @@ Before `select.resolve` a plan may say "auto"; afterwards nothing is left open, 
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -101,6 +102,7 @@ Ways = Annotated[
 ]
 Names = Annotated[tuple[str, ...], BeforeValidator(as_list, json_schema_input_type=str | tuple[str, ...])]
 Where = Annotated[str, AfterValidator(take_out)]  # a URL loses its password at once: what a plan never held, it cannot show
+WhereWithPart = Annotated[str, AfterValidator(partial(take_out, part=True))]
 AskedKind = Annotated[str, AfterValidator(known_kind)]
 Seconds = Annotated[float, BeforeValidator(seconds), PlainSerializer(lambda s: f"{s:.12g}s", return_type=str, when_used="unless-none"), Field(gt=0)]
 Bytes = Annotated[int, BeforeValidator(size), Field(gt=0)]
@@ -247,7 +249,7 @@ class Plan(Part):
     metric: str = Field("auto", description="The primary metric, by which candidates are chosen; auto follows the task.")
     positive: str | None = Field(None, description="The class that counts as 'yes' in a task of two classes.")
     split: str = Field("auto", pattern=r"^(auto|random|given|group:.+|time:.+|given:.+)$", description="random, group:COL, time:COL or given:COL.")
-    test: Where | None = Field(None, description="A source of its own with the sealed rows: FILE, WORKBOOK#SHEET or URL#TABLE.")
+    test: WhereWithPart | None = Field(None, description="A source of its own with the sealed rows: FILE, WORKBOOK#SHEET or URL#TABLE.")
     folds: int = Field(5, ge=2, le=20, description="Folds of the cross-validation.")
     kinds: dict[str, AskedKind] = Field({}, description="Kinds that replace the inferred ones: {column: kind}, or {column: ordered:low<medium<high}.")
     drop: Names = Field((), description="Columns that are not to be learned from.")

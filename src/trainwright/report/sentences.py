@@ -273,7 +273,7 @@ def run_name(folder: Path) -> str:
 def what_next(records: Records) -> tuple[Next, ...]:
     """Commands that follow from what was found, the most useful first."""
     run = run_name(records.folder)
-    source = shlex.quote(str(records.asked.get("source") or "rows.csv"))  # a file that is there, so that the command runs as it stands
+    source = shlex.join([str(records.asked.get("source") or "rows.csv"), *part_of(records)])  # what is there, so that the command runs as it stands
     predict = Next("Predict rows with it: put your new file in the place of this one.", f"trainwright predict {run} {source} -o predictions.csv")
     out = [predict]
     first = next((f for f in ordered_findings(records) if f.get("fix")), None)
@@ -288,8 +288,18 @@ def what_next(records: Records) -> tuple[Next, ...]:
     return tuple(out)
 
 
+def part_of(records: Records) -> list[str]:
+    """The flags that say which table of its source was learned from."""
+    from trainwright.plan.command import words_of_part  # late, as in `again`
+
+    return words_of_part(records.asked)
+
+
 LOOKING = (
     "source",
+    "table",
+    "query",
+    "sheet",
     "target",
     "task",
     "positive",
@@ -306,14 +316,17 @@ LOOKING = (
 
 def again(records: Records, *, verb: str = "train", **changed: object) -> str:
     """The command that asks for the same again, but for what is `changed`; "" where what was asked is not known or was a frame."""
-    from trainwright.plan.command import command_of  # late: a card needs no plan model
+    from trainwright.plan.command import can_say, command_of  # late: a card needs no plan model
     from trainwright.plan.model import Plan
 
     if not records.asked.get("source"):
         return ""
     kept = {key: value for key, value in records.asked.items() if verb == "train" or key in LOOKING}
     plan = Plan.model_validate({"target": records.dataset.get("target"), **kept, **changed})
-    return command_of(plan, verb=verb)
+    if can_say(plan):
+        return command_of(plan, verb=verb)
+    given = plan.model_dump(mode="json", include=set(changed))  # the rest stands in the file as it was asked
+    return shlex.join(["trainwright", verb, f"{bare_name(records.folder)}/asked.yaml", *(w for k, v in given.items() for w in (f"--{k}", str(v)))])
 
 
 def seconds(value: object) -> float | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -72,6 +74,21 @@ def test_a_test_file_that_is_part_of_the_training_file_blocks(rng: np.random.Gen
     (finding,) = seen(dataset, "TW103")
     assert finding.blocking
     assert finding.figures["share"] == 1.0
+
+
+def test_shared_rows_are_told_by_their_numbers_in_the_test_file(rng: np.random.Generator) -> None:
+    """Rows 0 and 7 of the test file are copies; of the two tables as one they are rows 800 and 807, which stand in no file."""
+    columns, y = wide(rng, 1000), rng.integers(0, 2, 1000)
+    for values in (*columns.values(), y):
+        values[[800, 807]] = values[[3, 5]]
+    dataset = made(columns, y, classes=AB, how="given", sealed=np.arange(800, 1000))
+    (whole,) = seen(dataset, "TW103")
+    assert whole.where == "rows 800, 807"  # one file, in which a column says who is sealed
+    test = {"path": "some/folder/test.csv", "digest": "1", "rows": 200}
+    source = dataclasses.replace(dataset.table.source, details={"test": test})
+    (finding,) = seen(dataclasses.replace(dataset, table=dataclasses.replace(dataset.table, source=source)), "TW103")
+    assert finding.where == "rows 0, 7 of test.csv"
+    assert finding.figures["rows"] == [800, 807]  # the dataset's own
 
 
 # --- TW104: groups on both sides

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from trainwright.data.cleaning.done import Done, does_not_apply
-from trainwright.data.dataset import Described, Table
+from trainwright.data.dataset import Described, Table, listing
 from trainwright.errors import SourceError, nearest
 from trainwright.plan.model import Cap, Fixing, Merge
 from trainwright.runtime.cells import all_within, learned_as
@@ -42,7 +42,7 @@ def clean_columns(table: Table, clean: Sequence[Fixing], *, target: str | None =
                 f"there is no column {fix.column!r}",
                 where=f"clean[{place}]; {table.source.path}, {len(table.columns):,} columns",
                 why="the entry would have no effect",
-                fix=f"did you mean {near!r}?" if near else f"`trainwright check {table.source.path}` lists them all",
+                fix=f"did you mean {near!r}?" if near else listing(table.source.path, table.source.details),
             )
         schema, before = table.schema(fix.column), table.columns[fix.column]
         schema = _merged(place + 1, fix, schema) if isinstance(fix, Merge) else _capped(place + 1, fix, schema, target)

@@ -7,6 +7,7 @@ target only as a part of a whole row.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,16 +56,24 @@ def rows_on_both_sides(subject: Subject) -> Iterable[Found]:
         return
     by_chance = looks_like_chance(columns, subject.sealed, both)
     part = shared / len(sealed)
-    shown = ", ".join(str(row) for row in subject.sealed[both][:5].tolist())
     tail = "; they are the commonest kinds of rows, so most of them may agree by chance" if by_chance else ""
     stand = "stands" if shared == 1 else "stand"
     yield Found(
-        where=f"rows {shown}{', …' if shared > 5 else ''}",
+        where=told_rows(subject, subject.sealed[both]),
         what=f"{shared:,} of {count(len(sealed), 'sealed row')} ({share(part)}) {stand} among the open rows as well, features and target alike{tail}",
         fix="take them out of one of the two sides, or let us draw the split: --split random (and no --test)",
         figures={"shared": shared, "sealed": len(sealed), "share": figure(part), "rows": subject.sealed[both][:100].tolist(), "by_chance": by_chance},
         blocking=part >= BLOCK_ROWS and shared >= 2 and not by_chance,
     )
+
+
+def told_rows(subject: Subject, rows: Rows) -> str:
+    """The first sealed rows, by their numbers in the file that they stand in: a test file's own, where there is one."""
+    source = subject.dataset.table.source
+    test = source.details.get("test")
+    first = source.rows - test["rows"] if test else 0
+    shown = ", ".join(str(row - first) for row in rows[:5].tolist())
+    return f"rows {shown}{', …' if len(rows) > 5 else ''}" + (f" of {Path(test['path'].partition('?')[0]).name}" if test else "")
 
 
 def looks_like_chance(columns: list[Column], rows: Rows, twins: Flags) -> bool:

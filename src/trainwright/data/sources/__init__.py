@@ -8,7 +8,6 @@ Why      whatever is odd about a user's file is either mended and said, or refus
 from __future__ import annotations
 
 import hashlib
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from trainwright.data.cells import type_series
-from trainwright.data.dataset import Described, Role, Source, Table
+from trainwright.data.dataset import Described, Role, Source, Table, listing
 from trainwright.data.describe import Asked, describe, describe_one, has_no_typed_form, unfit
 from trainwright.data.infer import Inferred
 from trainwright.data.room import Room
@@ -56,7 +55,7 @@ def read_table(
     kinds, roles = kinds or {}, roles or {}
     for name in (*kinds, *roles):
         if name not in opened.scanned.dtypes:
-            raise no_column(name, opened.path, opened.scanned.names, role=roles.get(name))
+            raise no_column(name, opened, why=_NAMED.get(roles.get(name), f"it was named as {roles.get(name)}"))
     lines = _Lines(opened)
     asked = Asked({name: str(kind) for name, kind in kinds.items()}, roles, opened.path, lines.place, opened.details.get("delimiter") == ";")
     notes = list(opened.notes)
@@ -81,17 +80,19 @@ def open_source(source: str | Path | Place | Opened | object, room: Room | None 
     return open_place(place_of(source), room or Room()) if isinstance(source, (str, Path, Place)) else open_frame(source)
 
 
-def no_column(name: str, path: str, names: Sequence[str], *, role: str | None = None) -> SourceError:
+_NAMED: Mapping[str | None, str] = {"target": "it is the target: without it there is nothing to learn", None: "a kind was given for it"}
+
+
+def no_column(name: str, opened: Opened, *, why: str, where: str = "") -> SourceError:
     """The error for a column that is not there, with the nearest name."""
+    names = opened.scanned.names
     near = nearest(name, names)
-    why = {"target": "it is the target: without it there is nothing to learn", None: "a kind was given for it"}.get(role, f"it was named as {role}")
-    listing = f"`trainwright check {shlex.quote(path)}` lists them all" if path != "frame" else ""
     return SourceError(
         "TW021",
         f"there is no column {name!r}",
-        where=f"{path}, {len(names)} columns",
+        where=f"{where and where + '; '}{opened.path}, {len(names)} columns",
         why=why,
-        fix=" ".join([f"did you mean {near!r}?" if near else "", listing]).strip(),
+        fix=" ".join([f"did you mean {near!r}?" if near else "", listing(opened.path, opened.details)]).strip(),
     )
 
 

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from trainwright.credentials import is_connection_string
 from trainwright.data.room import Room
 from trainwright.data.sources.delimited import check_names, read_delimited, text_of
 from trainwright.data.sources.excel import open_workbook
@@ -150,7 +151,8 @@ def _open_folder(path: Path, place: Place, room: Room) -> Opened:
     def open_file(file: Path) -> Opened:
         return open_place(Place(str(file), sheet=place.sheet), room)
 
-    return open_folder(path, files, open_file, notes)
+    opened = open_folder(path, files, open_file, notes)
+    return opened if place.sheet is None else replace(opened, details={**opened.details, "sheet": place.sheet})
 
 
 def _parquet(files: Sequence[Path], path: str, details: dict[str, Any], room: Room, more: Sequence[str] = ()) -> Opened:
@@ -190,6 +192,14 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def _no_file(path: Path) -> SourceError:
+    if is_connection_string(str(path)):
+        return SourceError(
+            "TW064",
+            "a connection string in this form is not read",
+            where=str(path),
+            why="a source is a file, a folder or a URL",
+            fix="write it as postgresql://user@host:5432/database; a password belongs into PGPASSWORD or ~/.pgpass",
+        )
     folder = path.parent
     try:
         near = nearest(path.name, [file.name for file in folder.iterdir()]) if folder.is_dir() else None

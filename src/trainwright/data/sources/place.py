@@ -58,7 +58,24 @@ def place_of(source: str | Path | Place, *, table: str | None = None, query: str
 
 def place_with_part(text: str) -> Place:
     """A source in one word, as `--test` takes it: FILE, URL#TABLE or WORKBOOK#SHEET. A file whose name has a "#" is that file."""
-    path, mark, part = take_out(text).rpartition("#")
+    bare = take_out(text, part=True)
+    path, mark, part = bare.rpartition("#")
     if mark and part and (is_url(path) or (path.lower().endswith(WORKBOOKS) and not Path(text).exists())):
         return Place(path, table=part) if is_url(path) else Place(path, sheet=part)
-    return Place(take_out(text))
+    return Place(bare)
+
+
+def never_over(output: Path, *sources: str | Place | None, flag: str) -> None:
+    """Raises RequestError (TW009) when writing `output` would overwrite a source, or a file of a folder that is one."""
+    for source in sources:
+        if source is None:
+            continue
+        path = Path((source if isinstance(source, Place) else place_with_part(source)).path.removeprefix("sqlite:///"))
+        try:
+            lost = output.samefile(path) or (path.is_dir() and any(folder.samefile(path) for folder in output.resolve().parents))
+        except OSError:  # one of the two is not there, or is a URL: nothing can be lost
+            continue
+        if lost:
+            raise RequestError(
+                "TW009", f"{flag} would overwrite what is read", where=str(output), why="the rows would be lost", fix="name another file"
+            )

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from trainwright.credentials import password_for
+from trainwright.credentials import secrets_for
 from trainwright.data.sources.opened import Opened
 from trainwright.data.sources.place import Place
 from trainwright.data.sources.scanned import in_memory
@@ -95,9 +95,7 @@ def open_postgres(place: Place) -> Opened:
 @contextmanager
 def _connected(psycopg: Any, place: Place) -> Iterator[Any]:
     """A connection in a read-only transaction. Raises SourceError TW064 without what the client says, which may hold the password."""
-    given: dict[str, Any] = {}
-    if (password := password_for(place.path)) is not None:
-        given["password"] = password
+    given: dict[str, Any] = dict(secrets_for(place.path))
     if "connect_timeout" not in place.path:
         given["connect_timeout"] = WAIT
     try:
@@ -108,7 +106,7 @@ def _connected(psycopg: Any, place: Place) -> Iterator[Any]:
             fix="write postgresql://user@host:5432/database, with odd characters escaped as %40 and the like",
         ) from None  # fmt: skip
     except (psycopg.Error, OSError) as error:
-        raise _no_access(error, place, password is not None) from None
+        raise _no_access(error, place, "password" in given) from None
     try:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True

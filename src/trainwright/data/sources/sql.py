@@ -66,7 +66,7 @@ def order_note(how: str) -> str:
 
 def details_of(place: Place, table: str | None) -> dict[str, Any]:
     """What is told of the part of a database that was read."""
-    return {"table": table} if place.query is None else {"query": " ".join(str(place.query).split())}
+    return {"table": table} if place.query is None else {"query": place.query.strip()}
 
 
 def no_table(name: str | None, names: list[str], path: str) -> SourceError:

@@ -84,7 +84,7 @@ def _connected(file: Path, path: str) -> Iterator[sqlite3.Connection]:
 
 
 def _names(connection: sqlite3.Connection) -> list[str]:
-    """The tables and views."""
+    """The tables and views, less SQLite's own."""
     return [
         str(row[0])
         for row in connection.execute(
@@ -94,19 +94,16 @@ def _names(connection: sqlite3.Connection) -> list[str]:
 
 
 def _table(connection: sqlite3.Connection, place: Place) -> str:
-    rows = connection.execute(
-        "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name"
-    )
-    names = [row[0] for row in rows]
+    names = _names(connection)
     if place.table is None:
         if len(names) == 1:
-            return str(names[0])
+            return names[0]
         raise no_table(None, names, place.path)
     folded = {name.casefold(): name for name in names}  # as SQLite compares them
     found = folded.get(place.table.removeprefix("main.").casefold())
     if found is None:
         raise no_table(place.table, names, place.path)
-    return str(found)
+    return found
 
 
 def _of_table(connection: sqlite3.Connection, table: str) -> tuple[str, str]:
@@ -134,9 +131,7 @@ def _errors(place: Place, query: str, connection: sqlite3.Connection) -> Iterato
         text = str(error)
         if text.startswith("no such table: "):
             name = text.removeprefix("no such table: ")
-            raise no_table(
-                name, [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")], place.path
-            ) from None
+            raise no_table(name, _names(connection), place.path) from None
         if text.startswith("no such column: "):
             raise SourceError(
                 "TW065", f"the query names a column that is not there: {text.removeprefix('no such column: ')!r}", where="--query",
