@@ -95,7 +95,7 @@ def what_happened(run: Run) -> dict[str, Any]:
         "statuses": statuses,
         "shipped": next(event.what["number"] for event in reversed(events) if event.kind == "shipped"),
         "baselines": sorted({event.what["number"] for event in events if event.kind == "baseline shipped"}),
-        "cost": any(event.kind == EVENT and "gain" in event.what for event in events),
+        "cost": next((event.what.get("why", "") for event in reversed(events) if event.kind == EVENT), ""),
         "dataset": next(event.what["digest"] for event in events if event.kind == "dataset"),
         "probes": sorted({event.what["name"] for event in events if event.kind == "probe ended" and event.what["status"] == "done"}),
     }
@@ -107,7 +107,7 @@ def replay_of(events: list[Event]) -> Replay | None:
         if event.kind == "repeats":
             statuses = {int(number): status for number, status in event.what["statuses"].items()}
             probes = frozenset(event.what.get("probes", ()))
-            cost = bool(event.what.get("cost", True))
+            cost = event.what.get("cost", "")
             return Replay(statuses=statuses, shipped=event.what["shipped"], baselines=tuple(event.what["baselines"]), probes=probes, cost=cost)
     return None
 

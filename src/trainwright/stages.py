@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,14 @@ from trainwright.data import store
 from trainwright.data.cleaning import told
 from trainwright.data.dataset import Dataset
 from trainwright.data.prepare import BEYOND
-from trainwright.data.windows import check_same, seen_beside
+from trainwright.data.windows import check_same, seen_beside, windows_of
 from trainwright.engine.interface import Engine
 from trainwright.engine.interface import Outcome as JobOutcome
 from trainwright.errors import CheckFailed, Infeasible
 from trainwright.evidence.opening import open_sealed
 from trainwright.plan.model import Plan
 from trainwright.plan.read import dump_plan, read_plan
+from trainwright.plan.transforms import Windows, derived
 from trainwright.record import files
 from trainwright.record.digests import digest_bytes, digest_file
 from trainwright.record.log import Log
@@ -31,7 +33,6 @@ from trainwright.repeat import lock
 from trainwright.report.card import card_text
 from trainwright.run import SUMMARY, Run
 from trainwright.runtime.columns import Columns, Floats, Rows, take_all
-from trainwright.runtime.steps import Windows
 from trainwright.select.ablation import FOLDER, SHARE, Ablation, recipes_of, record_choice, recorded_choice
 from trainwright.select.candidate import PREDICTIONS
 from trainwright.select.cost import EVENT, in_words, measured_cost
@@ -227,17 +228,18 @@ def measure_bundle(
     if splits.design == "sealed":
         open_sealed(log, bundle.model_digest)
         rows = splits.measured
-        prediction: Floats = outputs_of_sealed(bundle, dataset)
+        windows = windows_of(plan.transforms, dataset)
+        prediction: Floats = outputs_of_sealed(bundle, dataset, windows)
         shipped_too = {
             name: runtime.load(baseline_folder(log.folder, outcome.number))
             for name, outcome in baselines.items()
             if log.last("baseline shipped", number=outcome.number) is not None
         }
-        others = {name: outputs_of_sealed(baseline, dataset) for name, baseline in shipped_too.items()}
+        others = {name: outputs_of_sealed(baseline, dataset, windows) for name, baseline in shipped_too.items()}
         thresholds = {name: one.threshold for name, one in {"": bundle, **shipped_too}.items()}
         each: dict[str, tuple[float, ...]] = {name: () if at is None else (at,) for name, at in thresholds.items()}
         notes: tuple[str, ...] = ()
-        if any(isinstance(step, Windows) and step.target for _, step, _ in bundle.steps):
+        if any(step.target for step in bundle.windows):
             dry = "the past of the target is what was known when training ended; a server that is told outcomes as they come in knows more"
             notes = (dry,)
         if splits.how.startswith("time"):
@@ -299,22 +301,22 @@ def _how_decided(plan: Plan, bundle: runtime.Bundle) -> tuple[str, ...]:
     return (f"the class {bundle.classes[1]!r} is said from a probability of {bundle.threshold:.4g} on, {why}",)
 
 
-def outputs_of_sealed(bundle: runtime.Bundle, dataset: Dataset) -> Floats:
+def outputs_of_sealed(bundle: runtime.Bundle, dataset: Dataset, windows: Sequence[Windows]) -> Floats:
     """What a bundle says of the sealed rows, from the columns that it reads: a part of the rows at a time, unless it looks back.
 
     A bundle that looks back has its own history; beside it, it is given what a server would have seen as well: rows without a target and, where
-    it carries no history, the open rows. What it makes of the past must be what training made of it.
+    the plan's `windows` leave the history out, the open rows. What it makes of the past must be what training made of it.
 
     Raises BundleError (TW055) when it is not.
     """
-    if not any(isinstance(step, Windows) for _, step, _ in bundle.steps):
+    if not bundle.windows:
         return predicted(bundle, dataset, dataset.splits.sealed)
     sealed = take_all({feature.name: dataset.table.columns[feature.name] for feature in bundle.features}, dataset.splits.sealed)
     seen: Columns = sealed
-    for _, step, _ in bundle.steps:
-        if isinstance(step, Windows):
-            seen = step.after(seen_beside(dataset, step)).apply(seen)
-            check_same(dataset, seen, step.names, dataset.splits.sealed)
+    asked = {derived(entry): entry for entry in windows}
+    for step in bundle.windows:
+        seen = step.after(seen_beside(dataset, asked[step.names], step)).apply(seen)
+        check_same(dataset, seen, step.names, dataset.splits.sealed)
     return bundle.outputs_of(seen)
 
 

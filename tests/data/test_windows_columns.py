@@ -12,7 +12,7 @@ from trainwright.data import store
 from trainwright.data.dataset import Dataset
 from trainwright.data.prepare import prepare
 from trainwright.data.read import look_at, read_rows
-from trainwright.data.windows import check_same, seen_beside, shipped, windows_of, with_windows
+from trainwright.data.windows import check_same, remembered, seen_beside, shipped, windows_of, with_windows
 from trainwright.errors import BundleError, RequestError
 from trainwright.plan.read import make_plan
 from trainwright.plan.transforms import derived
@@ -268,7 +268,7 @@ def test_the_shipped_step_makes_the_same_of_the_sealed_rows(rng: np.random.Gener
         step = shipped(entry, made)
         assert (len(step.times) > 0) == (history == "keep")
         raw = take_all({name: made.table.columns[name] for name in step.reads}, made.splits.sealed)
-        columns = step.after(seen_beside(made, step)).apply(raw)
+        columns = step.after(seen_beside(made, entry, step)).apply(raw)
         check_same(made, columns, step.names, made.splits.sealed)
         if history == "none":  # what was seen before makes the difference, and is noticed
             if split != "group:shop":
@@ -277,6 +277,23 @@ def test_the_shipped_step_makes_the_same_of_the_sealed_rows(rng: np.random.Gener
         elif split != "group:shop":
             longest = float(step.over.max() + step.delay)
             assert step.times.min() >= made.table.columns["when"][made.splits.open].max() - longest  # no more of the rows than needed
+
+
+def test_open_rows_without_a_time_take_nothing_from_the_history(rng: np.random.Generator) -> None:
+    frame = table(rng, 6000, 1500)
+    sentence = "amount by shop at when over 2d,10d"
+    whole = dataset(frame, split="group:shop", transforms=sentence)
+    lost = np.zeros(frame.height, np.bool_)
+    lost[rng.choice(whole.splits.open, 40, replace=False)] = True
+    gaps = frame.with_columns(when=pl.when(pl.Series(lost)).then(None).otherwise(pl.col("when")))
+    made = dataset(gaps, split="group:shop", transforms=sentence)
+    np.testing.assert_array_equal(made.splits.open, whole.splits.open)
+    (entry,) = windows_of(make_plan({"transforms": sentence}).transforms, made)
+    step, before = shipped(entry, made), shipped(entry, whole)
+    when = whole.table.columns["when"]
+    kept = np.intersect1d(remembered(whole, before), np.flatnonzero(~lost & (when >= when[whole.splits.open].max() - 10 * 86_400)))
+    np.testing.assert_array_equal(np.sort(step.times), np.sort(when[kept]))
+    assert len(step.times) > 500
 
 
 def test_a_dataset_with_windows_is_kept_and_read_back(rng: np.random.Generator, tmp_path) -> None:

@@ -19,6 +19,8 @@ from trainwright.data.room import Room
 from trainwright.engine import memory
 from trainwright.errors import Infeasible, SourceError
 from trainwright.predict import predict_file
+from trainwright.run import Run
+from trainwright.select import cost
 
 pytestmark = pytest.mark.slow
 
@@ -73,6 +75,18 @@ def test_a_run_on_a_sample_is_made_again_to_the_same_digests(run: Any, tmp_path:
     assert trainwright.reproduce(run, out=tmp_path / "again")["same"]
     again = trainwright.train(run.folder / "plan.yaml", out=tmp_path / "plan", progress=False)
     assert again.summary["model_digest"] == run.summary["model_digest"]
+
+
+def test_a_cost_that_could_not_be_measured_is_told_in_the_same_words_when_repeated(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cost, "MEASURE", "math:sqrt")  # which takes no such arguments
+    made = trainwright.train(table, target="label", rows=800, candidates=1, workers=1, out=tmp_path / "runs", progress=False)
+    monkeypatch.undo()
+    assert any("was not measured (failed)" in note for note in made.evidence["notes"])
+    again = trainwright.reproduce(made, out=tmp_path / "again")
+    assert Run(again["run"]).evidence["notes"] == made.evidence["notes"]
+    assert again["same"]
 
 
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])

@@ -12,13 +12,14 @@ import pytest
 from trainwright.data import store
 from trainwright.data.dataset import Dataset
 from trainwright.data.read import look_at
-from trainwright.engine.interface import open_engine
-from trainwright.errors import CheckFailed, RequestError
+from trainwright.engine.interface import Job, Outcome, open_engine
+from trainwright.errors import CheckFailed, MachineError, RequestError
 from trainwright.evidence.paired import paired_gain, row_losses
 from trainwright.plan.model import Plan
 from trainwright.plan.read import make_plan
 from trainwright.record.log import Log
 from trainwright.select.ablation import RECORD, Ablation, recipes_of, record_choice, recorded_choice
+from trainwright.select.cost import measured_cost
 from trainwright.select.probe import probe_seconds
 from trainwright.select.resolve import resolve
 from trainwright.select.transforms import Chosen
@@ -163,6 +164,34 @@ def test_without_time_only_what_reads_a_column_at_all_is_kept(rng: np.random.Gen
     assert all("no time" in entry["why"] for entry in record["judged"]["filled"]["transforms"])
     with Log(tmp_path) as log:
         assert log.last("probe ended") is None  # nothing was begun that could not be ended
+
+
+def test_a_failing_disk_is_no_verdict_on_a_transform(rng: np.random.Generator, tmp_path: Path) -> None:
+    plan, dataset = planned(made(rng, 300), transforms=["target_encoding"])
+    error = {"code": "TW090", "what": "the disk is full", "where": "", "why": "", "fix": ""}
+    with Log(tmp_path) as log, open_engine("inline") as engine:
+        ablation = Ablation(plan=plan, dataset=dataset, log=log, engine=engine, seconds=None)
+        job = ablation._job("filled", (0,), "probe filled with 0", None)
+        with pytest.raises(MachineError, match="TW090"):
+            ablation._ended(("filled", (0,)), Outcome(job=job, status="failed", error=error))
+        assert log.last("probe ended") is None  # so it is measured when the run goes on
+        ablation._ended(("filled", (0,)), Outcome(job=job, status="failed", error=error | {"code": "TW061"}))
+        assert log.last("probe ended").what["status"] == "failed"
+
+
+def test_a_failing_disk_is_no_cost_of_rows(rng: np.random.Generator, tmp_path: Path) -> None:
+    class Failing:
+        def submit(self, job: Job) -> None:
+            self.job = job
+
+        def next(self, timeout: float | None = None) -> Outcome:
+            return Outcome(job=self.job, status="failed", error={"code": "TW091", "what": "", "where": "", "why": "", "fix": ""})
+
+    plan, _ = planned(made(rng, 300))
+    with Log(tmp_path) as log:
+        with pytest.raises(MachineError, match="TW091"):
+            measured_cost(plan, log, Failing(), None)
+        assert log.last("cost of rows") is None
 
 
 def test_recipes_that_do_not_fit_the_time_are_not_begun(rng: np.random.Generator, tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def shipped(entry: Windows, dataset: Dataset) -> Step:
     rows = remembered(dataset, step)
     reach = span(entry.delay)[0] if entry.delay else 0.0
     time = _time(dataset, step)
-    late = rows[time[rows] >= time[dataset.splits.open].max() - reach - step.over.max()]
+    late = rows[time[rows] >= _end(dataset, time) - reach - step.over.max()]
     assert not isinstance(values, Coded)
     return _remembering(step.without_history(), dataset, late, values)
 
@@ -122,7 +122,7 @@ def remembered(dataset: Dataset, step: Step) -> Rows:
     chosen[splits.open] = True
     aside = _aside(dataset)
     with np.errstate(invalid="ignore"):
-        early = aside[time[aside] <= time[splits.open].max()]
+        early = aside[time[aside] <= _end(dataset, time)]
     if splits.how.startswith("group"):
         codes = key.codes if isinstance(key, Coded) else key
         early = early[~np.isin(codes[early], codes[splits.sealed])]
@@ -135,10 +135,10 @@ def beside(dataset: Dataset, step: Step) -> Rows:
     return np.setdiff1d(_aside(dataset), remembered(dataset, step), assume_unique=True)
 
 
-def seen_beside(dataset: Dataset, step: Step) -> Columns:
-    """What a server would have seen before the sealed rows beyond the step's own history; the target of open rows alone."""
+def seen_beside(dataset: Dataset, entry: Windows, step: Step) -> Columns:
+    """What a server would have seen before the sealed rows beyond the history of the entry's step; the target of open rows alone."""
     rows = beside(dataset, step)
-    if not len(step.times):
+    if entry.history == "none":
         rows = np.union1d(rows, remembered(dataset, step))
     columns = take_all({name: dataset.table.columns[name] for name in step.reads}, rows)
     return {**columns, step.of: _target(dataset)[rows]} if step.target else columns
@@ -171,6 +171,11 @@ def _time(dataset: Dataset, step: Step) -> Floats:
     time = dataset.table.columns[step.time]
     assert not isinstance(time, Coded)
     return time
+
+
+def _end(dataset: Dataset, time: Floats) -> float:
+    """When the open rows end: the latest of their known times."""
+    return float(np.nanmax(time[dataset.splits.open], initial=-np.inf))
 
 
 def _remembering(step: Step, dataset: Dataset, rows: Rows, values: Floats | None) -> Step:

@@ -87,6 +87,11 @@ class Bundle:
         """Whether an answer depends on earlier rows: then all rows must be given at once, or the earlier ones beside them."""
         return bool(self._whole)
 
+    @property
+    def windows(self) -> tuple[Windows, ...]:
+        """The steps that look from one row to earlier ones, in order: what they add may be there already, see `outputs_of`."""
+        return tuple(step for _, step, _ in self._whole if isinstance(step, Windows))
+
     def outputs(self, rows: Any, *, earlier: Any = None) -> Floats:
         """float64 (rows, outputs) for raw rows.
 
@@ -100,18 +105,18 @@ class Bundle:
     def outputs_of(self, columns: Mapping[str, Any], *, earlier: Any = None) -> Floats:
         """The same for columns that are typed already, as training has them: the first step is passed over.
 
-        So is a step that adds columns, where `columns` holds those that it would add.
+        So is one of `windows`, where `columns` holds what it would add.
         """
         made: dict[str, Any] = dict.fromkeys((name for name, _, _ in self._first), columns)
-        there = [placed for placed in self._whole if set(getattr(placed[1], "names", ("",))) <= set(columns)]
-        made |= dict.fromkeys((name for name, _, _ in there), columns)
+        there = [name for name, step, _ in self._whole if isinstance(step, Windows) and set(step.names) <= set(columns)]
+        made |= dict.fromkeys(there, columns)
         return self._batches(_run([placed for placed in self._after(earlier) if placed[0] not in made], made))
 
     def _after(self, earlier: Any) -> tuple[Placed, ...]:
         """The steps that see all rows at once, told what came before."""
         if earlier is None:
             return self._whole
-        if not any(isinstance(step, Windows) for _, step, _ in self._whole):
+        if not self.windows:
             raise no_earlier()
         return tuple(
             (name, step.after(earlier_columns(earlier, step, self.features)) if isinstance(step, Windows) else step, inputs)

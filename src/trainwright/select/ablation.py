@@ -190,6 +190,7 @@ class Ablation:
             self._ended(open_jobs.pop(ended.job.name), ended)
 
     def _ended(self, key: tuple[Reads, Places], ended: JobOutcome) -> None:
+        ended.stop_at_a_failing_disk()  # else a transform would be judged by the disk
         told = {"name": ended.job.name, "recipe": key[0], "transforms": list(key[1])}
         if ended.status == "done":
             self.losses[key] = np.load(self._place(ended.job.name) / LOSSES, allow_pickle=False)

@@ -90,12 +90,15 @@ def half_of(dataset: Dataset, rows: Rows, seed: int) -> Rows:
 
 
 def measured_cost(plan: Plan, log: Log, engine: Engine, replay: Replay | None) -> dict[str, Any]:
-    """The cost, measured once and recorded: what `measure` gives, or `why` there is no figure. A run that is repeated measures what was measured."""
+    """The cost, measured once and recorded: what `measure` gives, or `why` there is no figure.
+
+    A run that is repeated measures what was measured, and says of the rest what was said. Raises MachineError where a disk fails.
+    """
     done = log.last(EVENT)
     if done is not None:
         return done.what
-    if replay is not None and not replay.cost:
-        return log.append(EVENT, why="not measured in the run that is repeated").what
+    if replay is not None and replay.cost:
+        return log.append(EVENT, why=replay.cost).what
     arguments = {"data": str(log.folder / "data"), "metric": plan.metric, "seed": plan.seed, "threads": plan.threads}
     seconds = None if plan.time is None or replay is not None else SHARE * plan.time
     result = log.folder / "cost" / "result.json"
@@ -104,6 +107,7 @@ def measured_cost(plan: Plan, log: Log, engine: Engine, replay: Replay | None) -
     )
     ended = engine.next(timeout=None)
     assert ended is not None  # it was the only job
+    ended.stop_at_a_failing_disk()
     if ended.status != "done":
         return log.append(EVENT, why=ended.status).what
     return log.append(EVENT, **ended.value).what

@@ -40,7 +40,7 @@ class Replay:
     shipped: int  # the candidate that shipped
     baselines: tuple[int, ...]  # those that became bundles, and so are compared with
     probes: frozenset[str] = frozenset()  # the probes of transforms that ended with an answer
-    cost: bool = True  # whether the cost of training on a part of the rows was measured
+    cost: str = ""  # why the cost of training on a part of the rows was not measured; empty where it was
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
