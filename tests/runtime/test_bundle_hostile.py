@@ -27,8 +27,11 @@ from trainwright import runtime
 from trainwright.bundle import add_evidence, write_zip
 from trainwright.bundle.write import write_bundle
 from trainwright.errors import BundleError
+from trainwright.runtime import bundle as bundle_module
 from trainwright.runtime import graphs
-from trainwright.runtime.steps import Linear, Link
+from trainwright.runtime.steps import Additive, Bins, Concat, Encode, Interact, Linear, Link, Text, Windows, additive, checks, shapes
+from trainwright.runtime.steps import text as text_step
+from trainwright.runtime.steps import windows as windows_step
 
 Change = Callable[[dict[str, Any], dict[str, bytes]], None]
 
@@ -599,6 +602,91 @@ def test_a_step_that_is_wider_than_all_that_reads_it_makes_batches_smaller(tmp_p
     with pytest.raises(BundleError, match="TW056"):
         bundle.predict(small.rows(20_000))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2 << 20  # KiB
+
+
+def windows(count: int) -> Windows:
+    names = tuple(f"w{number}" for number in range(count))
+    return Windows(key="job", time="age", of="", over=np.arange(1.0, count + 1), what=("count",), names=names)
+
+
+HELD: dict[str, Callable[[], list[Any]]] = {
+    "additive binnings": lambda: [tables(binnings=20_001)],
+    "additive terms": lambda: [tables(terms=20_001)],
+    "interact": lambda: [Interact(products=(), centres=np.empty((0, 2)), crosses=tuple((f"a{n}", "b") for n in range(20_001)))],
+    "interact names": lambda: [Interact(products=(("a" * 10_001, "b"),), centres=np.zeros((1, 2)), crosses=())],
+    "encode": lambda: [Encode(columns=("job",), vocabularies=((),), values=np.zeros((2, 1_000_001), np.float32))],
+    "bins": lambda: [
+        Bins(
+            columns=tuple(f"c{n}" for n in range(101)),
+            counts=(10_000,) * 101,
+            edges=np.tile(np.arange(10_000.0), 101),
+            indicators=True,
+            missing=(False,) * 101,
+        )
+    ],
+    "text": lambda: [
+        Text(
+            column="job",
+            unit="words",
+            longest=1,
+            terms=("x",),
+            buckets=0,
+            idf=np.ones(1, np.float32),
+            directions=np.zeros((1, 257), np.float32),
+        )
+    ],
+    "windows": lambda: [windows(1_001)],
+    "many windows": lambda: [windows(1_000)] * 11,
+    "wide steps": lambda: [Concat(widths=(1_000_000,) * 40)] * 2,
+}
+
+
+def tables(binnings: int = 1, terms: int = 1) -> Additive:
+    return Additive(
+        binned=np.zeros((binnings, 3), np.int64),
+        edges=np.empty(0),
+        terms=np.tile(np.array([[0, -1]]), (terms, 1)),
+        scores=np.zeros((2 * terms, 1)),
+        offset=np.zeros(1),
+    )
+
+
+@pytest.mark.parametrize("what", HELD)
+def test_a_step_that_would_make_more_than_any_training_writes(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Written where nothing is bounded, and refused where the loader's own bounds stand."""
+    bounds = [(checks, "MOST_MADE"), (checks, "MOST_FIELDS"), (shapes, "LONGEST"), (text_step, "MOST_DIRECTIONS"), (windows_step, "MOST_NAMES")]
+    for module, name in [*bounds, (bundle_module, "CELLS"), (bundle_module, "AT_ONCE")]:
+        monkeypatch.setattr(module, name, 10**12)
+    extra = [(f"extra{number}", step, ("typed" if not number else f"extra{number - 1}",)) for number, step in enumerate(HELD[what]())]
+    steps = [*small.front(), ("model", Linear(weights=np.zeros((5, 1)), offset=np.zeros(1)), ("concat",))]
+    write_bundle(
+        tmp_path / "b",
+        task="regression",
+        output={"kind": "number", "from": "model"},
+        steps=[steps[0], *extra, *steps[1:]],
+        features=small.FEATURES,
+        sketches=small.SKETCHES,
+    )
+    monkeypatch.undo()
+    refused(tmp_path / "b", "TW054")
+
+
+def test_a_sum_of_many_tables_is_reckoned_in_blocks_of_rows(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch):
+    step = Additive(
+        binned=np.array([[0, 0, 2], [1, 0, 1]]),
+        edges=np.array([-0.5, 0.5, 0.0]),
+        terms=np.array([[0, -1], [0, 1]]),
+        scores=rng.normal(size=(4 + 12, 2)),
+        offset=rng.normal(size=2),
+    )
+    rows = rng.normal(size=(1000, 2)).astype(np.float32)
+    whole = step.apply(rows)
+    monkeypatch.setattr(additive, "CELLS", 14)
+    held: list[int] = []
+    bins = Additive._bins
+    monkeypatch.setattr(Additive, "_bins", lambda self, values, index: held.append(len(values)) or bins(self, values, index))
+    np.testing.assert_array_equal(step.apply(rows), whole)
+    assert max(held) == 7
 
 
 OPENED = """

@@ -121,7 +121,7 @@ class Windows(Entry):
     key: str = Field(description="Rows of one key belong together: a customer, a terminal, a machine.")
     time: str | None = Field(None, description="The time column, of date-times or numbers; that of the split when not given.")
     of: str | None = Field(None, description="The column of numbers that is aggregated; the target with a delay; none for aggregates of rows alone.")
-    over: Lengths = Field(description="Lengths of the windows: 7d, 12h, or numbers in the unit of the time column.")
+    over: Lengths = Field(max_length=100, description="Lengths of the windows: 7d, 12h, or numbers in the unit of the time column.")
     what: Annotated[tuple[Aggregate, ...], BeforeValidator(listed, json_schema_input_type=str | tuple[str, ...])] = Field(
         (), description="Aggregates: count, sum, mean, min, max, since_last; a choice by `of` when not given."
     )

@@ -21,10 +21,11 @@ from trainwright.runtime.graphs import BATCH
 from trainwright.runtime.limits import bad
 from trainwright.runtime.notebook import glance
 from trainwright.runtime.schema import ColumnSchema
-from trainwright.runtime.step import Step
 from trainwright.runtime.steps.windows import Windows, earlier_columns, no_earlier
+from trainwright.runtime.typed import Typed
 
-CELLS = 1 << 26  # of the feature matrix of one batch: 256 MB as float32
+CELLS = 1 << 26  # that all steps together make of one batch: 256 MB, four bytes each
+AT_ONCE = 20_000  # that steps which see all rows at once may make of one row, beside the typed columns
 ROWS = "rows"  # the name under which steps find the raw rows
 
 
@@ -63,8 +64,11 @@ class Bundle:
         object.__setattr__(self, "_first", first)
         object.__setattr__(self, "_whole", whole)
         object.__setattr__(self, "_rest", tuple(placed for placed in behind if placed not in first and placed not in whole))
-        widest = max((_widest(step) for _, step, _ in self.steps), default=0)
-        object.__setattr__(self, "_batch", min(BATCH, max(64, CELLS // max(1, widest))))
+        cells = cells_of(self.steps)
+        typed = max((cells[name] for name, step, _ in first if isinstance(step, Typed)), default=0)
+        if sum(cells.values()) > CELLS or sum(cells[name] for name, _, _ in (*first, *whole)) - typed > AT_ONCE:
+            raise bad("TW054", f"its steps would make {sum(cells.values()):,} cells of one row", why="a few rows would fill the memory")
+        object.__setattr__(self, "_batch", min(BATCH, CELLS // max(1, sum(cells.values()))))
         object.__setattr__(self, "_decide", next((step for name, step, _ in self.steps if name == self.decider), None))
 
     @property
@@ -188,12 +192,12 @@ class Bundle:
         )
 
 
-def _widest(step: Step) -> int:
-    """The most columns that a step makes of one row, as far as its fields tell: a stranger's step may be wider than all that reads it."""
-    words = sum(map(len, getattr(step, "vocabularies", ()))) if step.kind == "onehot" else 0
-    constant = len(getattr(step, "values", ())) if step.kind == "constant" else 0
-    model = max(getattr(step, "outputs", 0), len(getattr(step, "offset", ())), len(getattr(step, "prior", ())))
-    return max(sum(getattr(step, "widths", ())), words, constant, model)
+def cells_of(steps: Sequence[Placed]) -> dict[str, int]:
+    """By name, the cells of four bytes that each step makes of one row: a stranger's step may be wider than all that reads it."""
+    made: dict[str, int] = {}
+    for name, step, inputs in steps:
+        made[name] = step.cells or sum(made.get(source, 0) for source in inputs)
+    return made
 
 
 def _run(steps: Sequence[Placed], given: Mapping[str, Any]) -> dict[str, Any]:

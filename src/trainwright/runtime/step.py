@@ -19,6 +19,11 @@ class Step(Protocol):
 
     kind: ClassVar[str]
 
+    @property
+    def cells(self) -> int:
+        """Cells of four bytes that it makes and holds for one row; 0: as many as it is given. They bound the rows that a bundle takes at once."""
+        ...
+
     def apply(self, *inputs: Any) -> Any:
         """Turn the outputs of the steps before into this step's output. Pure; safe to call from several threads.
 
@@ -59,6 +64,11 @@ def _plain(value: Any) -> Any:
 
 class FromParts:
     """Mixin: make the step again from what `parts` gave. Lists become tuples, since fields are frozen."""
+
+    @property
+    def cells(self) -> int:
+        """As `Step` has it: a step that makes more of a row than it is given says how much."""
+        return 0
 
     @classmethod
     def from_parts(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any], graphs: Mapping[str, bytes]) -> Self:

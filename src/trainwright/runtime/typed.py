@@ -227,6 +227,10 @@ class Typed:
             raise TypeError("the step 'typed' has the one field 'schema'")
         return cls(Schemas(ColumnSchema.from_dict(dict(column)) for column in settings["schema"]))
 
+    @property
+    def cells(self) -> int:
+        return 2 * len(self.schema)
+
     def apply(self, *inputs: Any) -> Columns:
         """Type raw rows.
 

@@ -19,6 +19,7 @@ from trainwright.runtime.steps import checks
 CUTS, CODES = 0, 1
 ALONE = -1  # in the place of a term's second binning
 WIDEST = 20_000  # bins of one binning
+CELLS = 2**21  # bin numbers that are held at once
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -43,7 +44,7 @@ class Additive(FromParts):
         checks.array(self.kind, "offset", self.offset, dtype=np.float64, shape=(None,))
         checks.array(self.kind, "scores", self.scores, dtype=np.float64, shape=(None, len(self.offset)))
         feature, how, own = self.binned.T
-        if not len(self.offset) or len(self.binned) > checks.MOST_FIELDS or len(self.terms) > checks.MOST_FIELDS:
+        if not len(self.offset) or len(self.binned) > checks.MOST_MADE or len(self.terms) > checks.MOST_MADE:
             raise checks.refuse(self.kind, "it has no output, or too many terms")
         if (feature < 0).any() or (feature >= checks.MOST_FIELDS).any() or not np.isin(how, (CUTS, CODES)).all():
             raise checks.refuse(self.kind, "a binning names no feature, or is of no kind that there is")
@@ -64,13 +65,20 @@ class Additive(FromParts):
         object.__setattr__(self, "_starts", tuple(int(start) for start in np.cumsum([0, *sizes])[:-1]))
         object.__setattr__(self, "_features", int(feature.max(initial=-1)) + 1)
 
+    @property
+    def cells(self) -> int:
+        return 4 * len(self.offset)  # bins are reckoned in blocks of rows
+
     def apply(self, matrix: Matrix) -> Floats:
         if matrix.shape[1] < self._features:
             raise ValueError("there are fewer features than the terms read")
-        bins = [self._bins(matrix[:, int(self.binned[index, 0])], index) for index in range(len(self.binned))]
         out = np.tile(self.offset, (len(matrix), 1))
-        for (one, two), start in zip(self.terms.tolist(), self._starts, strict=True):
-            out += self.scores[start + (bins[one] if two == ALONE else bins[one] * self._widths[two] + bins[two])]
+        size = max(1, CELLS // max(1, len(self.binned)))
+        for first in range(0, len(matrix), size):
+            block = matrix[first : first + size]
+            bins = [self._bins(block[:, int(self.binned[index, 0])], index) for index in range(len(self.binned))]
+            for (one, two), start in zip(self.terms.tolist(), self._starts, strict=True):
+                out[first : first + size] += self.scores[start + (bins[one] if two == ALONE else bins[one] * self._widths[two] + bins[two])]
         return out
 
     def _bins(self, values: NDArray[np.float32], index: int) -> Rows:

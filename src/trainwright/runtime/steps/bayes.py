@@ -50,6 +50,10 @@ class Bayes(FromParts):
             raise checks.refuse(self.kind, "a size is out of range")
         checks.array(self.kind, "table", self.table, dtype=np.float64, shape=(int(self.sizes.sum()), classes))
 
+    @property
+    def cells(self) -> int:
+        return 2 * len(self.prior)
+
     def apply(self, matrix: Matrix) -> Floats:
         if matrix.shape[1] != self.features:
             raise ValueError("the input has another number of features than in training")

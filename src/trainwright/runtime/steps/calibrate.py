@@ -33,6 +33,10 @@ class Calibrate(FromParts):
         if isinstance(self.slope, bool) or not isinstance(self.slope, int | float) or not 0 < self.slope <= 1e6:
             raise checks.refuse(self.kind, "the slope must be a number above 0")
 
+    @property
+    def cells(self) -> int:
+        return 8 * len(self.bias)
+
     def apply(self, probabilities: Floats) -> Floats:
         if probabilities.shape[1] != len(self.bias):
             raise ValueError("there must be one probability for each class")

@@ -45,6 +45,10 @@ class Onehot(FromParts):
         object.__setattr__(self, "_index", indexed(self.vocabularies))
         object.__setattr__(self, "_starts", starts)
 
+    @property
+    def cells(self) -> int:
+        return self._starts[-1]
+
     def apply(self, columns: Columns) -> Matrix:
         rows = len(cast(Coded, columns[self.columns[0]])) if self.columns else rows_of(columns)
         out = np.zeros((rows, self._starts[-1]), np.float32)
@@ -82,6 +86,10 @@ class Codes(FromParts):
         checks.flags(self.kind, "missing", self.missing, self.columns)
         object.__setattr__(self, "_index", indexed(self.vocabularies))
 
+    @property
+    def cells(self) -> int:
+        return len(self.columns)
+
     def apply(self, columns: Columns) -> Matrix:
         out = np.empty((rows_of(columns), len(self.columns)), np.float32)
         for number, (name, index, own) in enumerate(zip(self.columns, self._index, self.missing, strict=True)):
@@ -113,6 +121,10 @@ class Ranks(FromParts):
         tables = tuple(np.array([*range(n), u, m], np.float32) for n, u, m in zip(sizes, self.unseen, self.missing, strict=True))
         object.__setattr__(self, "_index", indexed(self.vocabularies))
         object.__setattr__(self, "_tables", tables)
+
+    @property
+    def cells(self) -> int:
+        return len(self.columns) + len(self.flagged)
 
     def apply(self, columns: Columns) -> Matrix:
         kept = len(self.columns)

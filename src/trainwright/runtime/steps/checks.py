@@ -10,6 +10,7 @@ import numpy as np
 from trainwright.errors import BundleError
 
 MOST_FIELDS = 1_000_000  # columns, features, words or classes in one step: beyond any table that we train on
+MOST_MADE = 20_000  # binnings, terms or pairs of one step: each is work of its own for every row
 MOST_CELLS = 200_000_000  # cells of one array
 
 

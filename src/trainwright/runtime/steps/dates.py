@@ -53,6 +53,10 @@ class Dates(FromParts):
             raise checks.refuse(self.kind, "a unit of time is not positive")
         object.__setattr__(self, "_values", self.values.astype(np.float32))
 
+    @property
+    def cells(self) -> int:
+        return len(self.values) + len(self.flagged)
+
     def apply(self, columns: Columns) -> Matrix:
         kept = len(self.values)
         out = np.empty((rows_of(columns), kept + len(self.flagged)), np.float32)

@@ -29,6 +29,10 @@ class Concat(FromParts):
         for width in self.widths:
             checks.whole(self.kind, "a width", width, low=0, high=checks.MOST_FIELDS)
 
+    @property
+    def cells(self) -> int:
+        return sum(self.widths)
+
     def apply(self, *matrices: Matrix) -> Matrix:
         if tuple(matrix.shape[1] for matrix in matrices) != self.widths:
             raise ValueError("the inputs have other widths than in training")
@@ -48,6 +52,10 @@ class Linear(FromParts):
         checks.array(self.kind, "weights", self.weights, dtype=np.float64, shape=(None, len(self.offset)))
         if not len(self.offset):
             raise checks.refuse(self.kind, "it has no output")
+
+    @property
+    def cells(self) -> int:
+        return 2 * len(self.offset)
 
     def apply(self, matrix: Any) -> Floats:
         rows = len(matrix)
@@ -94,6 +102,10 @@ class Onnx(FromParts):
             raise checks.refuse(self.kind, "its graph must have one float32 input and one float32 output")
         return session, inputs[0].name
 
+    @property
+    def cells(self) -> int:
+        return 3 * self.outputs  # of the graph, then in float64
+
     def apply(self, matrix: Matrix) -> Floats:
         if matrix.ndim != 2 or matrix.shape[1] != self.features:
             raise ValueError("the input has another number of features than in training")
@@ -120,6 +132,10 @@ class Constant(FromParts):
         checks.array(self.kind, "values", self.values, dtype=np.float64, shape=(None,))
         if not len(self.values):
             raise checks.refuse(self.kind, "it has no output")
+
+    @property
+    def cells(self) -> int:
+        return 2 * len(self.values)
 
     def apply(self, rows: Any) -> Floats:
         count = len(rows) if isinstance(rows, np.ndarray) else rows_of(rows)

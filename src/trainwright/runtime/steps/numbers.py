@@ -37,6 +37,10 @@ class Numbers(FromParts):
         checks.names(self.kind, "columns", self.columns)
         _within(self.kind, "shift", self.shift, 0 if np.shape(self.shift) == (0,) else len(self.columns))
 
+    @property
+    def cells(self) -> int:
+        return 3 * len(self.columns)  # in float64 first
+
     def apply(self, columns: Columns) -> Matrix:
         block = stacked(columns, self.columns)
         if len(self.shift):
@@ -69,6 +73,10 @@ class Fill(FromParts):
         object.__setattr__(self, "_values", self.values[:, None])
         object.__setattr__(self, "_flagged", np.array([place[name] for name in self.flagged], np.intp))
 
+    @property
+    def cells(self) -> int:
+        return 6 * len(self._names)  # in float64 first, with gaps and without
+
     def apply(self, columns: Columns) -> Matrix:
         block = stacked(columns, self._names)
         gaps = np.isnan(block)
@@ -92,6 +100,10 @@ class Scale(FromParts):
     def __post_init__(self) -> None:
         checks.array(self.kind, "shift", self.shift, dtype=np.float32, shape=(None,))
         checks.array(self.kind, "factor", self.factor, dtype=np.float32, shape=self.shift.shape)
+
+    @property
+    def cells(self) -> int:
+        return len(self.shift)
 
     def apply(self, matrix: Matrix) -> Matrix:
         with np.errstate(over="ignore"):

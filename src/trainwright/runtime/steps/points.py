@@ -64,6 +64,10 @@ class Kernel(FromParts):
         points = self.points.astype(np.float64)
         return points, squares(points)
 
+    @property
+    def cells(self) -> int:
+        return 2 * len(self.offset)
+
     def apply(self, matrix: Matrix) -> Floats:
         if matrix.shape[1] != self.points.shape[1]:
             raise ValueError("the input has another number of features than in training")
@@ -116,6 +120,10 @@ class Nearest(FromParts):
     def _points(self) -> tuple[Floats, Floats]:
         points = self.points.astype(np.float64)
         return points, squares(points)
+
+    @property
+    def cells(self) -> int:
+        return 4 * max(1, len(self.prior))
 
     def apply(self, matrix: Matrix) -> Floats:
         if matrix.shape[1] != self.points.shape[1]:

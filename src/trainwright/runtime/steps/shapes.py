@@ -15,6 +15,7 @@ from trainwright.runtime.steps.stacking import LARGEST
 
 Pairs = tuple[tuple[str, str], ...]
 SIGN = "×"
+LONGEST = 10_000  # characters of a column's name: pairs of pairs of … have words that grow as fast as their names do
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -32,6 +33,10 @@ class Clip(FromParts):
         checks.array(self.kind, "high", self.high, dtype=np.float64, shape=(len(self.columns),))
         if (self.low > self.high).any():
             raise checks.refuse(self.kind, "a lower limit lies above the upper one")
+
+    @property
+    def cells(self) -> int:
+        return 2 * len(self.columns)
 
     def apply(self, columns: Columns) -> Columns:
         out: dict[str, Column] = dict(columns)
@@ -68,8 +73,14 @@ class Bins(FromParts):
         if any((np.diff(edges) <= 0).any() for edges in parted):
             raise checks.refuse(self.kind, "edges do not rise")
         widths = [count + 1 + gap if self.indicators else 1 for count, gap in zip(self.counts, self.missing, strict=True)]
+        if sum(widths) > checks.MOST_FIELDS:
+            raise checks.refuse(self.kind, f"{sum(widths):,} features")
         object.__setattr__(self, "_edges", parted)
         object.__setattr__(self, "_starts", tuple(int(start) for start in np.cumsum([0, *widths])))
+
+    @property
+    def cells(self) -> int:
+        return self._starts[-1]
 
     def apply(self, columns: Columns) -> Matrix:
         rows = rows_of(columns)
@@ -107,8 +118,14 @@ class Interact(FromParts):
                 raise checks.refuse(self.kind, "there must be two columns in a pair")
             if not all(isinstance(name, str) for pair in pairs for name in pair):
                 raise checks.refuse(self.kind, "a pair names no column")
+            if len(pairs) > checks.MOST_MADE or any(len(name) > LONGEST for pair in pairs for name in pair):
+                raise checks.refuse(self.kind, "there are too many pairs, or a name is too long")
             checks.names(self.kind, "pairs", tuple(joined(*pair) for pair in pairs))
         checks.array(self.kind, "centres", self.centres, dtype=np.float64, shape=(len(self.products), 2))
+
+    @property
+    def cells(self) -> int:
+        return 2 * len(self.products) + 6 * len(self.crosses)  # a pair of words is a number before it is a code
 
     def apply(self, columns: Columns) -> Columns:
         out: dict[str, Column] = dict(columns)

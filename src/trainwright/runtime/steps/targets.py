@@ -29,8 +29,14 @@ class Encode(FromParts):
         checks.vocabularies(self.kind, self.vocabularies, self.columns)
         starts = [int(start) for start in np.cumsum([0, *(len(words) + 2 for words in self.vocabularies)])]
         checks.array(self.kind, "values", self.values, dtype=np.float32, shape=(starts[-1], None))
+        if len(self.columns) * self.values.shape[1] > checks.MOST_FIELDS:
+            raise checks.refuse(self.kind, f"{len(self.columns) * self.values.shape[1]:,} features")
         object.__setattr__(self, "_index", indexed(self.vocabularies))
         object.__setattr__(self, "_starts", tuple(starts))
+
+    @property
+    def cells(self) -> int:
+        return len(self.columns) * int(self.values.shape[1])
 
     def apply(self, columns: Columns) -> Matrix:
         outputs = self.values.shape[1]

@@ -25,6 +25,7 @@ TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)*|[^\w\s]")  # words, with an apost
 LONGEST = 20_000  # characters of one text that are read: a text of a megabyte must not hold a server up
 UNITS = ("words", "characters")
 PIECES = (3, 4)  # characters in a piece of a word, its edges marked by blanks
+MOST_DIRECTIONS = 256  # every term of a text is multiplied with each
 BLOCK = 1 << 21  # products that are held at once
 
 Weights = tuple[NDArray[np.intp], NDArray[np.intp], Matrix]  # text, term, weight
@@ -78,11 +79,17 @@ class Text(FromParts):
         checks.array(self.kind, "idf", self.idf, dtype=np.float32, shape=(width,))
         if self.directions.shape != (0, 0):
             checks.array(self.kind, "directions", self.directions, dtype=np.float32, shape=(width, None))
+            if self.directions.shape[1] > MOST_DIRECTIONS:
+                raise checks.refuse(self.kind, f"{self.directions.shape[1]:,} directions")
         object.__setattr__(self, "_index", {term: number for number, term in enumerate(self.terms)})
 
     @property
     def width(self) -> int:
         return (self.directions.shape[1] if self.directions.size else self.buckets or len(self.terms)) + self.flagged
+
+    @property
+    def cells(self) -> int:
+        return 2 * self.width  # of each text, then of each row
 
     def apply(self, columns: Columns) -> Matrix:
         column = cast(Coded, columns[self.column])

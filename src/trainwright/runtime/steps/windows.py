@@ -32,6 +32,7 @@ WHAT = ("count", "sum", "mean", "min", "max", "since_last")
 FARTHEST = 2.0**50  # units: a value beyond, a thousand times the largest that training saw, counts as this
 FINENESS = 40  # bits that `unit` is below the largest value
 MOST_EVENTS = 100_000_000
+MOST_NAMES = 1_000  # columns made of all rows at once
 
 Numbers = NDArray[np.int64]
 
@@ -83,6 +84,8 @@ class Windows(FromParts):
         checks.array(self.kind, "over", self.over, dtype=np.float64, shape=(None,))
         checks.names(self.kind, "what", self.what, least=1)
         checks.names(self.kind, "names", self.names, least=1)
+        if len(self.names) > MOST_NAMES:
+            raise checks.refuse(self.kind, f"{len(self.names):,} columns")
         checks.names(self.kind, "truth", self.truth)
         checks.words(self.kind, "keys", self.keys)
         for number in (self.delay, self.unit):
@@ -151,6 +154,10 @@ class Windows(FromParts):
         values = np.concatenate([self.values, value[new]])[order] if self.of else np.empty(0)
         until = np.concatenate([self._last[:-1], np.full(len(merged) - len(self.keys), np.nan)])  # rows served later are new, whatever was given here
         return dataclasses.replace(self, keys=tuple(merged), key_codes=keys[order].astype(np.int32), times=times[order], values=values, until=until)
+
+    @property
+    def cells(self) -> int:
+        return 2 * len(self.names)
 
     def apply(self, columns: Columns) -> Columns:
         rows = rows_of(columns)
