@@ -185,7 +185,7 @@ def same_history(one: Dataset, other: Dataset, sentences: list[object]) -> None:
         assert [step.keys[code] for code in step.key_codes] == [again.keys[code] for code in again.key_codes]
         np.testing.assert_array_equal(step.times, again.times)
         np.testing.assert_array_equal(step.values, again.values)
-        beside, too = seen_beside(one, step), seen_beside(other, again)
+        beside, too = seen_beside(one, entry, step), seen_beside(other, entry, again)
         for name in (step.key, step.time):
             assert sorted(map(str, values(beside[name]))) == sorted(map(str, values(too[name])))
 
