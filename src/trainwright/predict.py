@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trainwright import runtime
-from trainwright.data.prepare import joined_words
+from trainwright.data.append import joined_words
 from trainwright.data.room import Room
 from trainwright.data.sources import Opened, Place, no_column, open_source, read_table, typed_chunks
 from trainwright.data.sources.place import never_over, place_of

@@ -346,8 +346,7 @@ def test_rows_add_up_whatever_the_ledger(entries, weighed, split, gaps):
         made = dataclasses.replace(made, described=made.described[:3] + made.described[4:], columns={k: c for k, c in columns.items() if k != "side"})
 
     def run() -> Dataset:
-        cleaned, done = clean_columns(made, asked.clean, target="y")
-        return prepare(asked, cleaned, None, done)
+        return prepare(asked, made)
 
     try:
         dataset = run()

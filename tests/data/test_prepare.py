@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_tables import coded, table
 
-from trainwright.data.prepare import append, likely_targets, prepare
+from trainwright.data.append import append
+from trainwright.data.prepare import prepare
 from trainwright.data.read import roles_of
 from trainwright.data.sources import read_table
+from trainwright.data.targets import likely_targets
 from trainwright.errors import RequestError, SourceError
 from trainwright.plan.model import Plan
 

@@ -52,8 +52,8 @@ def command(asked: dict[str, Any], source: str | None, resume: str | None, accep
 
 def ask_target(plan: Any) -> str:
     """Ask which column to predict, on a terminal."""
-    from trainwright.data.prepare import likely_targets
     from trainwright.data.read import read_rows
+    from trainwright.data.targets import likely_targets
     from trainwright.select.limits import means_of
 
     table = read_rows(plan, None, means_of(plan).room)

@@ -1,7 +1,8 @@
 """From a typed table to a Dataset: the task found, the target decoded, rows without one set aside, features chosen, splits drawn.
 
-Takes    the plan, the table, and the table of given test rows if there is one.
-Gives    a Dataset without findings. All rows stay in its columns; a row that is set aside is in no split, and is counted in `dropped`.
+Takes    the plan, the table, and the table of given test rows if there is one, both as they were read.
+Gives    a Dataset without findings, the ledger carried out (`cleaning/`). All rows stay in its columns; a row that is set aside is in no split,
+         and is counted in `dropped`.
 Why      every later stage reads the same target, the same classes in the same order and the same row numbers.
 """
 
@@ -9,21 +10,25 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import NoReturn
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trainwright.data.append import append
+from trainwright.data.cleaning.columns import clean_columns, of_sealed
 from trainwright.data.cleaning.done import Done
-from trainwright.data.cleaning.population import coverage, margins_of
+from trainwright.data.cleaning.population import Margin, coverage, margins_of
 from trainwright.data.cleaning.rows import COPY, bound, clean_rows, deduplicated, duplicates, taken_out
-from trainwright.data.cleaning.weights import no_share, population_of, weigh
+from trainwright.data.cleaning.weights import no_share, population_of, weighed_to
 from trainwright.data.dataset import Dataset, Described, Role, Splits, Table, listing
 from trainwright.data.digest import digest_of
 from trainwright.data.large import MANY, Rowset, draw_many, shortened
 from trainwright.data.room import Room, blocks
 from trainwright.data.splits import Material, check_folds, clock, draw, equal_rows, events_of, strata
 from trainwright.data.target import Target, decode
+from trainwright.data.targets import likely_targets
 from trainwright.errors import RequestError, SourceError, nearest
 from trainwright.plan.model import Plan, Weigh
 from trainwright.plan.transforms import reads_text
@@ -41,82 +46,39 @@ Fits = Callable[[Sequence[Described], Mapping[str, Column], str, int], int | Non
 """How many rows training may use at most, from the columns' descriptions and the columns, the task and the number of classes; None: any number."""
 
 
-def prepare(
-    plan: Plan, table: Table, test: Table | None = None, done: Mapping[int, Done] | None = None, *, fits: Fits | None = None, room: Room | None = None
-) -> Dataset:
-    """A dataset that is ready for findings and training.
+def prepare(plan: Plan, table: Table, test: Table | None = None, *, fits: Fits | None = None, room: Room | None = None) -> Dataset:
+    """A dataset that is ready for findings and training, the plan's ledger carried out.
 
-    Takes    `done`, what the entries of `plan.clean` that concern columns did, when `table` has been through them (`cleaning.clean_columns`);
-             `fits`, how many rows training may use at most; `room`, for arrays of all rows.
-
+    Takes    `fits`, how many rows training may use at most; `room`, for arrays of all rows.
     Raises   RequestError: TW015 (one column for two things), TW016 (the task does not fit the target), TW017 (no such positive class),
-             TW031 (no target given).
-             TW076, TW077 (an entry of `clean` that does not fit), TW079 (a stated population that cannot be read).
+             TW031 (no target given), TW076, TW077 (an entry of `clean` that does not fit), TW079 (a stated population that cannot be read).
              SourceError: TW021 (no such column), TW018 (a target that cannot be learned, or no column to learn from), TW019 (too few rows,
              classes, groups or times), TW034 (a column that cannot be the weight, the time or the split), TW039 (the test table does not fit).
     """
+    room = room or Room()
     _check_names(plan, table)
     bound(plan.clean, table.source)
-    assert plan.target is not None  # _check_names refused a plan without one
     opened = table.rows
     if test is not None:
-        table = append(table, test)
-    how, _, by = plan.split.partition(":")
-    room = room or Room()
-    target = decode(plan, table, plan.target, room)
-    weight = _weights(table, plan.weight)
-    group = _groups(table.columns[by]) if how == "group" else None
-    time = clock(table, by) if how == "time" else None
-    given = _given(table, by) if how == "given" and by else None
-
-    dropped: dict[str, int] = {}
-    usable = np.ones(table.rows, np.bool_)
-
-    def set_aside(bad: NDArray[np.bool_] | None, reason: str) -> None:
-        if bad is not None and (count := int((usable & bad).sum())):
-            dropped[reason] = count
-            usable[bad] = False
-
-    set_aside(np.isnan(target.values), "target missing")
-    set_aside(None if weight is None else ~(np.nan_to_num(weight) > 0), "weight missing or zero")
-    set_aside(None if group is None else group.codes < 0, "group missing")
-    set_aside(None if time is None else np.isnan(time), "time missing")
-    set_aside(None if given is None else given < 0, "train or test not told")
-    described, features = _roles(plan, table, {by: how} if group is not None or time is not None or given is not None else {})
+        table = append(table, test, room)
+    table, done = clean_columns(table, plan.clean, target=plan.target, room=room)
+    known = _known(plan, table, opened if test is not None else None, room)
+    described, features = _roles(plan, table)
     table = dataclasses.replace(table, described=described)
     stated = population_of(plan)
     margins = margins_of(stated, table) if stated is not None else ()
-    weighs = next(((place, fix) for place, fix in enumerate(plan.clean) if isinstance(fix, Weigh)), None)
-    struck = np.zeros(table.rows, np.bool_)  # by the ledger: what it takes out is not there, for windows of earlier rows either
-    if weighs is not None:
-        struck |= no_share(margins)
-        set_aside(struck, "of a cell with share 0 in the stated population")
-
-    def sealed_of(rows: Rows) -> Rows | None:
-        return rows[given[rows] == 1] if given is not None else rows[rows >= opened] if test is not None else None
-
-    rows = np.flatnonzero(usable).astype(np.int64)
-    again = duplicates(plan.clean, [table.columns[feature.name] for feature in features], target.values, rows, sealed_of(rows))
-    entries = {**(done or {}), **deduplicated(plan.clean, again, len(rows))}
-    set_aside(again, COPY)
-    struck |= False if again is None else again
-    rows = np.flatnonzero(usable).astype(np.int64)
-    sealed = sealed_of(rows)
-    _enough(plan.target, target, rows if sealed is None else np.setdiff1d(rows, sealed, assume_unique=True), rows, sealed)
+    usable, copies = _sifted(plan, table, features, known, margins)
+    _enough(plan, known.target, usable.rows, known.sealed(usable.rows))
     learned = [d for d in described if d.schema in features]
-    most = plan.rows if fits is None or plan.rows is not None else fits(learned, table.columns, target.task, len(target.classes))
-    splits = _splits(plan, table, features, target, rows, group, time, sealed, most)
-    if beyond := len(rows) - len(splits.open) - len(splits.sealed):
-        dropped[BEYOND] = beyond
-    splits, target, changed, gone = clean_rows(plan.clean, splits, target)
-    struck[taken_out(plan.clean, splits)] = True
-    entries |= changed
-    dropped |= gone
+    most = plan.rows if fits is None or plan.rows is not None else fits(learned, table.columns, known.target.task, len(known.target.classes))
+    splits = _splits(plan, table, features, known, usable.rows, most)
+    beyond = {BEYOND: rows} if (rows := len(usable.rows) - len(splits.open) - len(splits.sealed)) else {}
+    splits, target, changed, gone = clean_rows(plan.clean, splits, known.target)
     if changed:
-        _enough(plan.target, target, splits.open, np.concatenate([splits.open, splits.sealed]), sealed)
+        _enough(plan, target, np.concatenate([splits.open, splits.sealed]), splits.sealed if splits.design == "sealed" else None)
         check_folds(splits, target.values, classes=bool(target.classes))
-    if weighs is not None:
-        weight, entries[weighs[0]] = weigh(weighs[1], margins, splits, weight, table.rows)
+    weight, weighed = weighed_to(plan.clean, margins, splits, known.weight, table.rows)
+    entries = {**of_sealed(done, splits), **copies, **changed, **weighed}
     dataset = Dataset(
         table=table,
         features=features,
@@ -126,104 +88,86 @@ def prepare(
         why_task=target.why,
         classes=target.classes,
         weight=weight,
-        group=group,
+        group=known.group,
         splits=splits,
         findings=(),
-        dropped=dropped,
+        dropped={**usable.dropped, **beyond, **gone},
         digest="",
         cleaned=tuple(entries[place].as_dict() for place in sorted(entries)),
         coverage=coverage(margins, splits.open, weight) if stated is not None else None,
-        struck=np.flatnonzero(struck),
+        struck=np.union1d(np.flatnonzero(usable.struck), taken_out(plan.clean, splits)),
     )
     return dataclasses.replace(dataset, digest=digest_of(dataset, room))
 
 
-def likely_targets(table: Table) -> list[tuple[str, str]]:
-    """The columns that could be the target, the likeliest first, each with its reason; at most ten.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Known:
+    """What the plan's columns say of the rows, each (rows,); None where the plan names no such column."""
 
-    Judged by name ("target", "label", …), by place (the last column) and by kind; no value is looked for.
-    """
-    names = {"target", "label", "class", "y", "outcome", "response", "result", "status", "churn", "default", "fraud", "survived", "risk"}
-    names |= {"income", "price", "salary", "cost", "charges", "sales", "demand", "quality", "type", "species"}
-    scored = []
-    for place, d in enumerate(table.described):
-        kind, name = d.schema.kind, d.schema.name
-        classes = kind in ("yesno", "category", "ordered")
-        if not (classes or kind == "number") or d.distinct < 2 or (classes and d.distinct > max(20, table.rows // 20)):
-            continue
-        words = name.casefold().replace("-", "_").replace(" ", "_").split("_")
-        reasons = []
-        if name.casefold() in names:
-            reasons.append((4, "its name"))
-        elif set(words) & names or words[0] in ("is", "has", "will", "next"):
-            reasons.append((2, "a word in its name"))
-        if place == len(table.described) - 1:
-            reasons.append((3, "the last column"))
-        reasons.append((1 if classes else 0, "numbers" if kind == "number" and d.distinct > 10 else f"{d.distinct} distinct values"))
-        scored.append((-sum(points for points, _ in reasons), place, name, ", ".join(word for _, word in reasons)))
-    return [(name, reason) for _, _, name, reason in sorted(scored)[:10]]
+    target: Target
+    weight: Floats | None  # not negative; NaN where missing
+    group: Coded | None
+    time: Floats | None
+    given: NDArray[np.integer[Any]] | None  # 1 is a test row, 0 is none, −1 is not told
+
+    def sealed(self, rows: Rows) -> Rows | None:
+        """Those of the rows that were given as test rows; None where we draw them."""
+        return None if self.given is None else rows[self.given[rows] == 1]
 
 
-def append(table: Table, test: Table) -> Table:
-    """The rows of `test` after those of `table`, column by column; columns that `table` does not have are left out (or were not read): that is noted.
-
-    Raises SourceError TW039 when a column is missing in `test` or was typed as something else there.
-    """
-    columns: dict[str, Column] = {}
-    for name, column in table.columns.items():
-        if name not in test.columns:
-            near = nearest(name, test.columns)
-            _misfit(
-                test, f"the test table has no column {name!r}", f"is it {near!r}? rename it" if near else "add the column, empty if nothing is known"
-            )
-        other = test.columns[name]
-        if isinstance(column, Coded) and isinstance(other, Coded):
-            columns[name] = joined_words(column, other)
-        elif isinstance(column, Coded) or isinstance(other, Coded):
-            kinds = f"{table.schema(name).kind} in the training table, {test.schema(name).kind} in the test table"
-            _misfit(test, f"column {name!r} is {kinds}", f"say how to read it: --kind {name}=KIND")
-        else:
-            columns[name] = np.concatenate([column, other])
-    extra = [name for name in test.columns if name not in table.columns]
-    notes = [f"{test.rows:,} test rows were appended as rows {table.rows} to {table.rows + test.rows - 1}"]
-    if extra:
-        notes.append(f"left out of the test table, because the training table has no such columns: {', '.join(extra)}")
-    if unread := test.source.columns - len(test.columns):
-        notes.append(f"{unread:,} columns of the test table were not read, because the training table does not have them")
-    source = table.source
-    joined = dataclasses.replace(
-        source,
-        rows=table.rows + test.rows,
-        notes=(*source.notes, *test.source.notes, *notes),
-        details={**source.details, "test": {"path": test.source.path, "digest": test.source.digest, "rows": test.rows}},
+def _known(plan: Plan, table: Table, opened: int | None, room: Room) -> _Known:
+    """The columns that the plan names; rows from number `opened` on are those of a test table, if there is one."""
+    assert plan.target is not None  # _check_names refused a plan without one
+    how, _, by = plan.split.partition(":")
+    given: NDArray[np.integer[Any]] | None = None
+    if opened is not None:
+        given = np.zeros(table.rows, np.int8)
+        given[opened:] = 1
+    elif how == "given":
+        given = _given(table, by)
+    return _Known(
+        target=decode(plan, table, plan.target, room),
+        weight=_weights(table, plan.weight),
+        group=_groups(table.columns[by]) if how == "group" else None,
+        time=clock(table, by) if how == "time" else None,
+        given=given,
     )
-    described = tuple(_described_again(d, columns[d.schema.name]) for d in table.described)
-    return Table(joined, described, columns)
 
 
-def _misfit(test: Table, what: str, fix: str) -> NoReturn:
-    raise SourceError("TW039", what, where=test.source.path, why="the test rows must be read just like the training rows", fix=fix)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Usable:
+    """Which rows can be used, and how many others there are by reason: the first one that holds."""
+
+    mask: NDArray[np.bool_]  # (all rows,)
+    struck: NDArray[np.bool_]  # (all rows,) what the ledger took out: not there, for windows of earlier rows either
+    dropped: dict[str, int]
+
+    @property
+    def rows(self) -> Rows:
+        return np.flatnonzero(self.mask).astype(np.int64)
+
+    def less(self, bad: NDArray[np.bool_] | None, reason: str, *, struck: bool = False) -> _Usable:
+        """The same without the bad rows; None: there are none."""
+        if bad is None:
+            return self
+        count = int((self.mask & bad).sum())
+        dropped = {**self.dropped, **({reason: count} if count else {})}
+        return _Usable(self.mask & ~bad, self.struck | bad if struck else self.struck, dropped)
 
 
-def joined_words(first: Coded, second: Coded) -> Coded:
-    """Two coded columns as one; new words go to the end of the vocabulary."""
-    vocabulary = list(first.vocabulary)
-    place = {word: code for code, word in enumerate(vocabulary)}
-    for word in second.vocabulary:
-        if word not in place:
-            place[word] = len(vocabulary)
-            vocabulary.append(word)
-    moved = np.array([place[word] for word in second.vocabulary] + [-1], np.int32)  # code -1 reads the last entry
-    return Coded(np.concatenate([first.codes, moved[second.codes]]), vocabulary)
-
-
-def _described_again(described: Described, column: Column) -> Described:
-    if isinstance(column, Coded):
-        missing, distinct = int((column.codes < 0).sum()), int(np.count_nonzero(np.bincount(column.codes[column.codes >= 0])))
-    else:
-        known = column[~np.isnan(column)]
-        missing, distinct = len(column) - len(known), len(np.unique(known))
-    return dataclasses.replace(described, missing=missing, distinct=distinct)
+def _sifted(plan: Plan, table: Table, features: Sequence[ColumnSchema], known: _Known, margins: Sequence[Margin]) -> tuple[_Usable, dict[int, Done]]:
+    """The rows that can be used; and what the entries that drop duplicates did, by their place in the ledger."""
+    usable = _Usable(np.ones(table.rows, np.bool_), np.zeros(table.rows, np.bool_), {})
+    usable = usable.less(np.isnan(known.target.values), "target missing")
+    usable = usable.less(None if known.weight is None else ~(np.nan_to_num(known.weight) > 0), "weight missing or zero")
+    usable = usable.less(None if known.group is None else known.group.codes < 0, "group missing")
+    usable = usable.less(None if known.time is None else np.isnan(known.time), "time missing")
+    usable = usable.less(None if known.given is None else known.given < 0, "train or test not told")
+    if any(isinstance(fix, Weigh) for fix in plan.clean):
+        usable = usable.less(no_share(margins), "of a cell with share 0 in the stated population", struck=True)
+    rows = usable.rows
+    again = duplicates(plan.clean, [table.columns[feature.name] for feature in features], known.target.values, rows, known.sealed(rows))
+    return usable.less(again, COPY, struck=True), deduplicated(plan.clean, again, len(rows))
 
 
 def _check_names(plan: Plan, table: Table) -> None:
@@ -330,8 +274,12 @@ def _given(table: Table, name: str) -> Rows:
     return given
 
 
-def _enough(name: str, target: Target, open_rows: Rows, rows: Rows, sealed: Rows | None) -> None:
-    """Refuse what cannot be split and measured: too few rows, a class with one row, a target that does not vary."""
+def _enough(plan: Plan, target: Target, rows: Rows, sealed: Rows | None) -> None:
+    """Refuse what cannot be split and measured: too few rows, a class with one row, a target that does not vary.
+
+    Takes    `rows`, all that are used; `sealed`, those of them that are test rows, where that is known.
+    """
+    name, open_rows = plan.target, rows if sealed is None else np.setdiff1d(rows, sealed, assume_unique=True)
     short = f"{len(open_rows):,} usable rows" if len(open_rows) < FEWEST_ROWS else ""
     if sealed is not None and len(sealed) == 0:
         short = "no usable test row"
@@ -363,7 +311,7 @@ def _class_rows(target: Target, rows: Rows) -> Rows:
     return counts
 
 
-def _roles(plan: Plan, table: Table, split: dict[str, str]) -> tuple[tuple[Described, ...], tuple[ColumnSchema, ...]]:
+def _roles(plan: Plan, table: Table) -> tuple[tuple[Described, ...], tuple[ColumnSchema, ...]]:
     """The columns with their roles, and those that are learned from.
 
     The columns that split are set apart: a group is not there for an unseen group, a time not for a later one. Protected columns
@@ -371,8 +319,10 @@ def _roles(plan: Plan, table: Table, split: dict[str, str]) -> tuple[tuple[Descr
     """
     described: list[Described] = []
     features: list[ColumnSchema] = []
-    roles: dict[str, tuple[Role, str]] = {name: ("set aside", "says which rows are test rows") for name, how in split.items() if how == "given"}
-    roles |= {name: (how, f"splits by {how}, and is not learned from") for name, how in split.items() if how in ("group", "time")}  # type: ignore[misc]  # the two words are roles
+    how, _, by = plan.split.partition(":")
+    roles: dict[str, tuple[Role, str]] = {by: ("set aside", "says which rows are test rows")} if how == "given" else {}
+    if how in ("group", "time"):
+        roles[by] = ("group" if how == "group" else "time", f"splits by {how}, and is not learned from")
     if plan.weight:
         roles[plan.weight] = ("weight", "says how much a row counts")
     if plan.target:
@@ -408,13 +358,12 @@ def _splits(
     plan: Plan,
     table: Table,
     features: Sequence[ColumnSchema],
-    target: Target,
+    known: _Known,
     rows: Rows,
-    group: Coded | None,
-    time: Floats | None,
-    sealed: Rows | None,
     most: int | None,
 ) -> Splits:
+    """The splits over these rows, with no more open ones than `most`."""
+    target, group, time, sealed = known.target, known.group, known.time, known.sealed(rows)
     classes = bool(target.classes)
     how = plan.split if group is not None or time is not None or plan.split.startswith("given:") else "given" if sealed is not None else "random"
     rowset = Rowset(

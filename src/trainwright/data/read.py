@@ -64,11 +64,11 @@ def look_at(asked: Plan, rows: object | None, means: Means | None = None) -> Dat
     """Read, prepare and check, without a run: what `check` and `plan` do as well."""
     means = means or Means()
     room = means.room
-    table, done = clean_columns(read_rows(asked, rows, room), asked.clean, target=asked.target)
+    table = read_rows(asked, rows, room)
     test = read_table(place_with_part(asked.test), like=[described.schema for described in table.described], room=room) if asked.test else None
     held = tuple(name for name in asked.drop if name in table.columns)  # a dropped column of lists has no typed form: it is left out already
-    prepared = prepare(asked.model_copy(update={"drop": held}), table, test, done, fits=means.fits, room=room)
-    dataset = with_windows(prepared, asked.transforms)  # whose columns are sound by how they are made: findings look at what came from outside
+    prepared = prepare(asked.model_copy(update={"drop": held}), table, test, fits=means.fits, room=room)
+    dataset = with_windows(prepared, asked.transforms, room)  # whose columns are sound by how they are made: findings look at what came from outside
     allowed = frozenset(item.code for item in asked.allow)
     findings = find(prepared, protected=asked.protected, allow=allowed, seed=asked.seed, most=room.rows)
     return dataclasses.replace(dataset, findings=findings)
@@ -79,7 +79,7 @@ def inspect(asked: Plan, rows: object | None, means: Means | None = None) -> Dat
     if asked.target is not None:
         return look_at(asked, rows, means)
     room = (means or Means()).room
-    table, done = clean_columns(read_rows(asked, rows, room), asked.clean)
+    table, done = clean_columns(read_rows(asked, rows, room), asked.clean, room=room)
     bound(asked.clean, table.source)
     everything = np.arange(table.rows)
     splits = Splits("sealed", "none", open=everything, sealed=everything[:0], folds=(), why="no target was named (--target)")

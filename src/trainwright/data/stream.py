@@ -35,6 +35,7 @@ from trainwright.data.describe import (
     unfit,
     without_points,
 )
+from trainwright.data.digest import words_used
 from trainwright.data.infer import Inferred, Look, infer_number, infer_text
 from trainwright.data.room import Room, blocks, in_threads
 from trainwright.data.words import Gathered
@@ -414,6 +415,14 @@ def distinct_of(column: Column, room: Room) -> int:
     return len(column.vocabulary) if isinstance(column, Coded) else count_distinct_of(column, room)
 
 
+def counted(column: Column, room: Room) -> tuple[int, int]:
+    """Cells without a value, and distinct values among the others."""
+    if not isinstance(column, Coded):
+        return sum(int(np.isnan(column[rows]).sum()) for rows in blocks(len(column))), count_distinct_of(column, room)
+    used = words_used(column)
+    return len(column) - int(used.sum()), int(np.count_nonzero(used))
+
+
 def count_distinct_of(values: NDArray[np.float64], room: Room) -> int:
     """Distinct numbers, NaN not counted; by parts of numbers of about the same hash, where they are many."""
     from trainwright.data.describe import count_distinct
@@ -432,4 +441,4 @@ def count_distinct_of(values: NDArray[np.float64], room: Room) -> int:
     return total
 
 
-__all__ = ["count_distinct_of", "describe_streamed", "type_streamed"]
+__all__ = ["count_distinct_of", "counted", "describe_streamed", "type_streamed"]

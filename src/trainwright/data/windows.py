@@ -19,6 +19,8 @@ import numpy as np
 
 from trainwright.data.dataset import Dataset, Described, Role
 from trainwright.data.digest import digest_of
+from trainwright.data.room import Room
+from trainwright.data.stream import counted
 from trainwright.errors import BundleError, RequestError, nearest
 from trainwright.plan.transforms import Entry, Windows, derived, span
 from trainwright.runtime.columns import Coded, Column, Columns, Floats, Rows, take_all
@@ -29,37 +31,42 @@ from trainwright.runtime.steps.windows import unit_of
 FLAG = "--windows"
 
 
-def with_windows(dataset: Dataset, transforms: Sequence[Entry]) -> Dataset:
+def with_windows(dataset: Dataset, transforms: Sequence[Entry], room: Room | None = None) -> Dataset:
     """The dataset with the columns that the plan's windows ask for; the dataset itself when there are none.
 
+    Takes    `room`, where the columns stay when they are made. While those of one entry are made, they and the events are held in memory:
+             about 100 bytes a row, and 8 for each aggregate.
     Raises RequestError: TW043 where the split would let rows see what is later or sealed, TW044 for a column that is not there or not of the
     right kind, TW045 for an aggregate of the target that could not be known.
     """
     asked = windows_of(transforms, dataset)
     if not asked:
         return dataset
+    room = room or Room()
     columns: dict[str, Column] = dict(dataset.table.columns)
     described, features = list(dataset.table.described), list(dataset.features)
     for entry in asked:
         _check(entry, dataset)
         step = step_of(entry, dataset)
-        made = step.apply(_events(step, dataset))
+        made = dict(step.apply(_events(step, dataset)))
         for name in step.names:
             if name in columns:
                 raise _misfit(f"there is a column {name!r} already", "an aggregate has this name", "rename the column, or ask for these windows once")
-            column = made[name]
-            assert not isinstance(column, Coded)
+            values = made.pop(name)
+            assert not isinstance(values, Coded)
+            column: Floats = room.empty(len(values), np.float64)
+            column[:] = values
             schema = ColumnSchema(name=name, kind="number")
-            known = column[~np.isnan(column)]
-            constant = not len(known)
+            missing, distinct = counted(column, room)
+            constant = not distinct
             why = f"made from earlier rows of the same {entry.key}"
             role: Role = "set aside" if constant else "feature"
-            described.append(Described(schema, role, why, "--transforms none", len(column) - len(known), len(np.unique(known))))
+            described.append(Described(schema, role, why, "--transforms none", missing, distinct))
             features += [] if constant else [schema]
             columns[name] = column
     table = dataclasses.replace(dataset.table, columns=columns, described=tuple(described))
     made_ready = dataclasses.replace(dataset, table=table, features=tuple(features))
-    return dataclasses.replace(made_ready, digest=digest_of(made_ready))
+    return dataclasses.replace(made_ready, digest=digest_of(made_ready, room))
 
 
 def windows_of(transforms: Sequence[Entry], dataset: Dataset) -> tuple[Windows, ...]:

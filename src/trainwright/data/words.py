@@ -74,6 +74,15 @@ class LongWords(Sequence[str]):
             yield words if some.all() else list(compress(words, some.tolist()))
 
 
+def pieces_of(words: Sequence[str]) -> Iterator[tuple[slice, list[str]]]:
+    """All words in order, PIECE at a time, each piece with its places, however they are held."""
+    if isinstance(words, LongWords):
+        yield from words.pieces()
+    else:
+        for part in blocks(len(words), PIECE):
+            yield part, list(words[part])
+
+
 def _laid_down(words: Sequence[str], data: Spill, ends: Spill) -> None:
     """Add words to the two files of a `LongWords`."""
     if not len(words):

@@ -9,16 +9,21 @@ Why      the runtime reads served values by the schema (runtime/cells.py), so wh
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trainwright.data.cleaning.done import Done, does_not_apply
-from trainwright.data.dataset import Described, Table, listing
+from trainwright.data.dataset import Described, Splits, Table, listing
+from trainwright.data.digest import words_used
+from trainwright.data.room import Room, blocks
+from trainwright.data.stream import counted
+from trainwright.data.words import Gathered, pieces_of
 from trainwright.errors import SourceError, nearest
 from trainwright.plan.model import Cap, Fixing, Merge
 from trainwright.runtime.cells import all_within, learned_as
-from trainwright.runtime.columns import Coded, Column
+from trainwright.runtime.columns import Coded, Column, Floats
 from trainwright.runtime.schema import ColumnSchema
 from trainwright.runtime.spelling import SPELLINGS, respelled
 
@@ -26,11 +31,13 @@ CLEANED = "cleaned, see the ledger"
 MERGED = ("category", "text", "identifier", "constant")  # the words of an ordered category are named in its kind
 
 
-def clean_columns(table: Table, clean: Sequence[Fixing], *, target: str | None = None) -> tuple[Table, dict[int, Done]]:
+def clean_columns(table: Table, clean: Sequence[Fixing], *, target: str | None = None, room: Room | None = None) -> tuple[Table, dict[int, Done]]:
     """Carry out the entries that concern columns; `Done` by the entry's place in `clean`.
 
+    Takes    `target`, which is merged in all rows, since a merge says what the classes are, and never capped; `room`, for the columns made.
     Raises   SourceError TW021 for a column that is not there, RequestError TW077 for an entry that does not fit its column.
     """
+    room = room or Room()
     done: dict[int, Done] = {}
     for place, fix in enumerate(clean):
         if not isinstance(fix, Merge | Cap):
@@ -45,11 +52,34 @@ def clean_columns(table: Table, clean: Sequence[Fixing], *, target: str | None =
                 fix=f"did you mean {near!r}?" if near else listing(table.source.path, table.source.details),
             )
         schema, before = table.schema(fix.column), table.columns[fix.column]
-        schema = _merged(place + 1, fix, schema) if isinstance(fix, Merge) else _capped(place + 1, fix, schema, target)
-        after = _again(before, schema)
-        table = _replaced(table, schema, after)
-        done[place] = _merging(fix, before, after) if isinstance(fix, Merge) else _capping(fix, before, after)
+        if isinstance(fix, Merge):
+            schema = _merged(place + 1, fix, schema)
+            assert isinstance(before, Coded)  # _merged refuses what holds no words
+            words, renamed = _respelled(before, schema, room)
+            done[place] = _merging(fix, before, words, renamed, target, room)
+            table = _replaced(table, schema, words, room)
+        else:
+            schema = _capped(place + 1, fix, schema, target)
+            assert not isinstance(before, Coded)
+            numbers: Floats = room.empty(len(before), np.float64)
+            for rows in blocks(len(before)):
+                numbers[rows] = all_within(before[rows], schema)
+            done[place] = _capping(fix, before, numbers)
+            table = _replaced(table, schema, numbers, room)
     return table, done
+
+
+def of_sealed(done: Mapping[int, Done], splits: Splits) -> dict[int, Done]:
+    """What entries on columns did, told to the end: how many sealed rows have their target renamed by a merge."""
+    told = {}
+    for place, entry in done.items():
+        if entry.renamed is not None and entry.cells:
+            sealed = int(np.isin(entry.renamed, splits.sealed).sum())
+            among = f", {sealed:,} sealed ones among them" if splits.design == "sealed" else ""
+            said = f"{entry.said}; these are the words for the classes in all rows{among}"
+            entry = dataclasses.replace(entry, said=said, figures={**entry.figures, "sealed": sealed})
+        told[place] = dataclasses.replace(entry, renamed=None)
+    return told
 
 
 def _merged(number: int, fix: Merge, schema: ColumnSchema) -> ColumnSchema:
@@ -95,56 +125,58 @@ def _capped(number: int, fix: Cap, schema: ColumnSchema, target: str | None) -> 
     return dataclasses.replace(schema, low=None if low is None else float(low), high=None if high is None else float(high))
 
 
-def _again(column: Column, schema: ColumnSchema) -> Column:
-    """The typed column as the new schema reads it."""
-    if not isinstance(column, Coded):
-        return all_within(column, schema)
-    vocabulary: dict[str, int] = {}
-    moved = np.full(len(column.vocabulary) + 1, -1, np.int32)  # the last entry is read by code -1
-    for code in np.flatnonzero(np.bincount(column.codes[column.codes >= 0], minlength=1)).tolist():
-        word = learned_as(column.vocabulary[code], schema)
-        if word is not None:
-            moved[code] = vocabulary.setdefault(word, len(vocabulary))
-    return Coded(moved[column.codes], list(vocabulary))
+def _respelled(column: Coded, schema: ColumnSchema, room: Room) -> tuple[Coded, NDArray[np.bool_]]:
+    """The column as the new schema reads it, and (words + 1,) which of its words are read as another, for code −1 False."""
+    used = words_used(column)
+    moved = np.full(len(used) + 1, -1, np.int32)  # the last entry is read by code -1
+    renamed = np.zeros(len(used) + 1, np.bool_)
+    gathered = Gathered(room)
+    for part, words in pieces_of(column.vocabulary):
+        read: list[str] = []
+        at: list[int] = []
+        for code in (np.flatnonzero(used[part]) + part.start).tolist():
+            old = words[code - part.start]
+            new = learned_as(old, schema)
+            renamed[code] = new != old
+            if new is not None:
+                read.append(new)
+                at.append(code)
+        first = gathered.add(read)
+        moved[at] = np.arange(first, first + len(read), dtype=np.int32)
+    vocabulary, code_of = gathered.unified()
+    moved = np.append(code_of, np.int32(-1))[moved]
+    codes = room.empty(len(column), np.int32)
+    for rows in blocks(len(column)):
+        codes[rows] = moved[column.codes[rows]]
+    return Coded(codes, vocabulary), renamed
 
 
-def _replaced(table: Table, schema: ColumnSchema, column: Column) -> Table:
-    described = tuple(_described(d, schema, column) if d.schema.name == schema.name else d for d in table.described)
+def _replaced(table: Table, schema: ColumnSchema, column: Column, room: Room) -> Table:
+    described = tuple(_described(d, schema, column, room) if d.schema.name == schema.name else d for d in table.described)
     return dataclasses.replace(table, described=described, columns={**table.columns, schema.name: column})
 
 
-def _described(described: Described, schema: ColumnSchema, column: Column) -> Described:
-    missing, distinct = counted(column)
+def _described(described: Described, schema: ColumnSchema, column: Column, room: Room) -> Described:
+    missing, distinct = counted(column, room)
     note = described.note if CLEANED in described.note else "; ".join(part for part in (described.note, CLEANED) if part)
     return dataclasses.replace(described, schema=schema, missing=missing, distinct=distinct, note=note)
 
 
-def counted(column: Column) -> tuple[int, int]:
-    """Cells without a value, and how many distinct values there are."""
-    if isinstance(column, Coded):
-        return int((column.codes < 0).sum()), int(np.count_nonzero(np.bincount(column.codes[column.codes >= 0], minlength=1)))
-    known = column[~np.isnan(column)]
-    return len(column) - len(known), len(np.unique(known))
-
-
-def _merging(fix: Merge, before: Column, after: Column) -> Done:
-    assert isinstance(before, Coded)
-    assert isinstance(after, Coded)
-    place = {word: code for code, word in enumerate(after.vocabulary)}
-    same = np.array([place.get(word, -2) for word in before.vocabulary] + [-1])  # the last entry is read by code -1
-    cells = int((same[before.codes] != after.codes).sum())
-    (gaps, words), (more_gaps, fewer) = counted(before), counted(after)
+def _merging(fix: Merge, before: Coded, after: Coded, renamed: NDArray[np.bool_], target: str | None, room: Room) -> Done:
+    cells = sum(int(renamed[before.codes[rows]].sum()) for rows in blocks(len(before)))
+    (gaps, words), (more_gaps, fewer) = counted(before, room), counted(after, room)
     lost = f", and {more_gaps - gaps:,} cells became missing" if more_gaps > gaps else ""
-    said = f"{words:,} words of column {fix.column!r} became {fewer:,} ({cells:,} cells changed{lost}); served rows are read in the same way"
+    serving = "" if fix.column == target else "; served rows are read in the same way"
+    said = f"{words:,} words of column {fix.column!r} became {fewer:,} ({cells:,} cells changed{lost}){serving}"
     if not cells:
         said = f"nothing changed: no two words of column {fix.column!r} are spellings of one"
-    return Done("merge", fix.because, said, fix.column, cells, cells, figures={"words": [words, fewer]})
+    rows = np.flatnonzero(renamed[before.codes]) if fix.column == target else None
+    return Done("merge", fix.because, said, fix.column, cells, cells, figures={"words": [words, fewer]}, renamed=rows)
 
 
-def _capping(fix: Cap, before: Column, after: Column) -> Done:
-    assert not isinstance(before, Coded)
-    assert not isinstance(after, Coded)
-    low, high = int((before < after).sum()), int((before > after).sum())
+def _capping(fix: Cap, before: Floats, after: Floats) -> Done:
+    low = sum(int((before[rows] < after[rows]).sum()) for rows in blocks(len(before)))
+    high = sum(int((before[rows] > after[rows]).sum()) for rows in blocks(len(before)))
     cells = low + high
     said = f"{cells:,} cells of column {fix.column!r} lay beyond its ends ({low:,} below, {high:,} above); served rows are capped in the same way"
     if not cells:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from trainwright.errors import RequestError
 from trainwright.plan.model import Fixing
+from trainwright.runtime.columns import Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +23,10 @@ class Done:
     cells: int = 0  # cells that it changed
     kept: int = 0  # rows that it names and that stayed as they are: sealed, or set aside for another reason
     figures: dict[str, Any] = field(default_factory=dict)  # before and after, for the report; JSON
+    renamed: Rows | None = field(default=None, repr=False, compare=False)  # the rows whose target a merge renamed; until the splits are drawn
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "renamed"}
 
 
 def told(cleaned: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:

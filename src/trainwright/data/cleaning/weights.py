@@ -19,7 +19,7 @@ from trainwright.data.cleaning.done import Done, does_not_apply
 from trainwright.data.cleaning.population import Margin, effective
 from trainwright.data.dataset import Splits
 from trainwright.errors import RequestError
-from trainwright.plan.model import Plan, Weigh
+from trainwright.plan.model import Fixing, Plan, Weigh
 from trainwright.runtime.columns import Floats, Rows
 
 SWEEPS = 1000
@@ -113,6 +113,17 @@ def _trimmed(factor: Floats, start: Floats, trim: float) -> tuple[Floats, NDArra
         left = start.sum() - trim * start[beyond].sum()  # never below 0: what was cut stood above trim, at a mean of 1
         factor = np.where(beyond, trim, factor * (left / (factor * start)[~beyond].sum()))
     return factor, beyond
+
+
+def weighed_to(
+    clean: Sequence[Fixing], margins: Sequence[Margin], splits: Splits, weight: Floats | None, rows: int
+) -> tuple[Floats | None, dict[int, Done]]:
+    """The weights as `weigh` makes them, and what that did by the entry's place; `weight` itself where no entry weights."""
+    for place, fix in enumerate(clean):
+        if isinstance(fix, Weigh):
+            weights, done = weigh(fix, margins, splits, weight, rows)
+            return weights, {place: done}
+    return weight, {}
 
 
 def weigh(fix: Weigh, margins: Sequence[Margin], splits: Splits, weight: Floats | None, rows: int) -> tuple[Floats, Done]:
