@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -14,13 +15,15 @@ from made_tables import coded, table
 
 from trainwright.data.cells import type_series
 from trainwright.data.cleaning import clean_columns, told
-from trainwright.data.cleaning.proposals import accepted, proposals, undone
+from trainwright.data.cleaning.proposals import accepted, in_words, proposals, undone
 from trainwright.data.dataset import Dataset
 from trainwright.data.prepare import prepare
-from trainwright.data.read import inspect, look_at, settle
+from trainwright.data.read import describe, inspect, look_at, settle
 from trainwright.errors import RequestError, SourceError
 from trainwright.plan.model import Plan
 from trainwright.plan.read import make_plan
+from trainwright.report.ledger import cleaning
+from trainwright.report.records import Records
 from trainwright.runtime.cells import reader_of
 from trainwright.runtime.columns import Coded
 from trainwright.runtime.schema import ColumnSchema
@@ -194,6 +197,60 @@ def test_a_target_is_merged_but_not_capped():
     assert ready({"do": "merge", "column": "y", "rule": "casefold"}, data=data).classes == ("no", "yes")
     with pytest.raises(RequestError, match="TW077"):
         ready({"do": "cap", "column": "x", "high": 1}, target="x")
+
+
+def page_of(dataset: Dataset) -> dict:
+    """What the report shows of the ledger."""
+    shown = cleaning(Records(folder=Path("run"), plan={}, dataset=describe(dataset), leaderboard=[], evidence={}))
+    assert shown is not None
+    return shown
+
+
+@pytest.mark.parametrize("given", ["drawn", "column", "file"])
+def test_a_merge_of_the_target_says_how_many_sealed_cells_it_renamed(given, tmp_path):
+    """The classes are the same for all rows, so sealed cells are renamed too; by another road: capitals counted among the sealed rows."""
+    rng = np.random.default_rng(7)
+    data = frame(1500).with_columns(side=pl.Series(["train"] * 1200 + ["test"] * 300))
+    loud = pl.Series(rng.random(1500) < 0.2)
+    data = data.with_columns(y=pl.when(loud).then(pl.col("y").str.to_uppercase()).otherwise("y"))
+    merges = [{"do": "merge", "column": "y", "words": {"YES": "Yes"}}, {"do": "merge", "column": "y", "rule": "casefold"}]
+    if given == "file":
+        data[1200:].drop("side").write_csv(tmp_path / "test.csv")
+        made = ready(*merges, data=data[:1200].drop("side"), test=str(tmp_path / "test.csv"))
+    elif given == "column":
+        made = ready(*merges, data=data, split="given:side")
+    else:
+        made = ready(*merges, data=data.drop("side"))
+    assert made.classes == ("no", "yes")
+    assert made.splits.design == "sealed"
+    words, is_loud, sealed = data["y"].to_list(), loud.to_numpy(), made.splits.sealed
+    yes = np.array([word.lower() == "yes" for word in words])
+    assert [made.classes[int(made.target[row])] for row in sealed.tolist()] == [words[row].lower() for row in sealed.tolist()]
+    first, second = made.cleaned
+    assert (first["cells"], first["figures"]["sealed"]) == ((is_loud & yes).sum(), (is_loud & yes)[sealed].sum())
+    assert (second["cells"], second["figures"]["sealed"]) == (is_loud.sum(), is_loud[sealed].sum())  # "Yes" and "NO"
+    assert second["figures"]["sealed"] > 40
+    assert f"these are the words for the classes in all rows, {is_loud[sealed].sum():,} sealed ones among them" in second["said"]
+    assert "served rows" not in second["said"]  # a target is not served
+    assert second["said"] in told(made.cleaned)[0]
+    assert "renamed" not in first
+    shown = page_of(made)
+    both = first["figures"]["sealed"] + second["figures"]["sealed"]
+    assert f"Sealed rows kept their targets, read by the merged words for the classes ({both} sealed cells renamed)" in shown["headline"]
+    assert f"{second['figures']['sealed']} sealed cells renamed" in shown["entries"][1]["figures"]
+    offered = in_words(plan(merges[1]).clean[0], made)
+    assert "(the target: sealed rows too)" in offered
+
+
+def test_a_merge_of_the_target_where_nothing_is_sealed_or_renamed_counts_no_sealed_cell():
+    data = frame(200).with_columns(y=pl.when(pl.int_range(200) % 10 == 0).then(pl.col("y").str.to_uppercase()).otherwise("y"))
+    made = ready({"do": "merge", "column": "y", "rule": "casefold"}, data=data)
+    assert made.splits.design == "nested"
+    assert made.cleaned[0]["said"].endswith("in all rows")
+    assert "No rows are sealed" in page_of(made)["headline"]
+    plain = ready({"do": "merge", "column": "town", "rule": "casefold"}, data=frame(1500))
+    assert "sealed" not in plain.cleaned[0]["figures"]
+    assert "Sealed rows kept their targets; what" in page_of(plain)["headline"]
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------------

@@ -32,7 +32,12 @@ def cleaning(records: Records) -> Json | None:
     words = f"{things(len(entries), 'entry', 'entries')} accepted and carried out" if entries else "Nothing was cleaned"
     words += f"; {things(idle, 'entry', 'entries')} changed nothing" if idle else ""
     nested = (dataset.get("splits") or {}).get("design") == "nested"
-    rows = "No rows are sealed, so what was done to rows was done to those that are measured, too" if nested else "Sealed rows kept their targets"
+    renamed = sum(int((entry.get("figures") or {}).get("sealed") or 0) for entry in entries)  # cells; two merges may rename one after the other
+    rows = "Sealed rows kept their targets"
+    if nested:
+        rows = "No rows are sealed, so what was done to rows was done to those that are measured, too"
+    elif renamed:
+        rows += f", read by the merged words for the classes ({things(renamed, 'sealed cell')} renamed)"
     return {
         "headline": f"{words}. {rows}; what was done to columns is done to served rows as well.",
         "entries": shown,
@@ -63,7 +68,8 @@ def _before_and_after(entry: Json) -> str:
     """What the entry changed, before → after."""
     figures: dict[str, Any] = entry.get("figures") or {}
     if "words" in figures:
-        return f"distinct words: {_arrow(figures['words'])}"
+        sealed = f"; {things(figures['sealed'], 'sealed cell')} renamed" if figures.get("sealed") else ""
+        return f"distinct words: {_arrow(figures['words'])}{sealed}"
     if "rows" in figures:
         return f"usable rows: {_arrow(figures['rows'])}"
     if "effective" in figures:

@@ -63,7 +63,8 @@ def in_words(fix: Fixing, dataset: Dataset | None = None) -> str:
     if isinstance(fix, Merge):
         how = [f"by {', '.join(fix.rule)}"] if fix.rule else []
         how += [f"{len(fix.words):,} by name"] if fix.words else []
-        return f"merge spellings of column {fix.column!r} {' and '.join(how)}{_cells(fix, dataset)}"
+        classes = " (the target: sealed rows too)" if dataset is not None and fix.column == dataset.target_name else ""
+        return f"merge spellings of column {fix.column!r} {' and '.join(how)}{classes}{_cells(fix, dataset)}"
     if isinstance(fix, Cap):
         ends = [f"{word} {end:g}" for word, end in (("below", fix.low), ("above", fix.high)) if end is not None]
         return f"cap column {fix.column!r} {' and '.join(ends)}{_cells(fix, dataset)}"
