@@ -14,12 +14,17 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent
 DATA = ROOT.parent.parent / "shared" / "data"
 RESULTS = ROOT / "results"
+DATE = "[0-9]" * 4 + "-[0-9][0-9]" * 2
 
 
 def need_data() -> None:
     """End at once, with the reason, where the shared data sets are not beside the repository."""
     if not DATA.exists():
         raise SystemExit(f"this benchmark reads the shared data sets, expected in {DATA.name}/ of a folder `shared` beside the repository")
+
+
+def today() -> str:
+    return datetime.date.today().isoformat()
 
 
 def machine() -> dict[str, Any]:
@@ -30,7 +35,7 @@ def machine() -> dict[str, Any]:
     names = ("trainwright", "numpy", "scikit-learn", "lightgbm", "onnxruntime", "polars", "catboost", "xgboost-cpu", "interpret-core")
     installed = {name for found in metadata.distributions() if (name := found.metadata["Name"])}
     return {
-        "date": datetime.date.today().isoformat(),
+        "date": today(),
         "processor": model,
         "cores": len(os.sched_getaffinity(0)),
         "load": [round(value, 2) for value in os.getloadavg()],
@@ -40,17 +45,26 @@ def machine() -> dict[str, Any]:
 
 
 class Rows:
-    """The rows of one benchmark, appended as they come: a benchmark that was stopped goes on where it ended."""
+    """The rows of one benchmark, appended as they come: a benchmark that was stopped goes on where it ended, on another day as well.
+
+    The file is the newest one of this benchmark that has no table (`.md`) yet, else today's. Each row has the date on which it was measured.
+    """
 
     def __init__(self, name: str) -> None:
-        self.path = RESULTS / f"{name}-{datetime.date.today().isoformat()}.jsonl"
-        self.path.parent.mkdir(exist_ok=True)
-        self.rows: list[dict[str, Any]] = [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []
+        RESULTS.mkdir(exist_ok=True)
+        begun = sorted(path for path in RESULTS.glob(f"{name}-{DATE}.jsonl") if not path.with_suffix(".md").exists())
+        self.path = begun[-1] if begun else RESULTS / f"{name}-{today()}.jsonl"
+        day = self.path.stem.removeprefix(f"{name}-")  # of rows from before each had its own
+        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        self.rows: list[dict[str, Any]] = [{"date": day, **json.loads(line)} for line in lines]
+        if begun and day != today():
+            print(f"going on with {self.path.name}: {len(lines)} rows", flush=True)
 
     def has(self, **key: Any) -> bool:
         return any(all(row.get(name) == value for name, value in key.items()) for row in self.rows)
 
     def add(self, row: dict[str, Any]) -> None:
+        row = {"date": today(), **row}
         self.rows.append(row)
         with self.path.open("a") as file:
             file.write(json.dumps(row) + "\n")
