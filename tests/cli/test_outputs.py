@@ -7,9 +7,11 @@ import shutil
 import sqlite3
 from pathlib import Path
 
+import polars as pl
 import pytest
 import xlsxwriter
 
+import every_step
 from small_bundles import make, rows
 from trainwright import api
 from trainwright.cli import main
@@ -89,6 +91,22 @@ def test_an_identifier_that_is_not_there_is_named_by_its_flag(here: Path, room: 
     assert "did you mean 'number'?" in caught.value.fix
     assert "earlier" not in str(caught.value)
     assert not Path("out.csv").exists()
+
+
+def test_that_windows_keep_a_source_whole_is_noted_where_it_would_have_been_read_in_chunks(here: Path) -> None:
+    every_step.make(here / "looks back", "columns")
+    every_step.make(here / "does not", "numbers")
+    pl.DataFrame(every_step.rows(30, seed=4)).write_csv("rows.csv")
+    Path("folder").mkdir()
+    shutil.copy("rows.csv", "folder/1.csv")
+    small, large = Room(streamed=0, chunk=200), Room(streamed=Path("rows.csv").stat().st_size)
+    for source, model, room, noted in (
+        ("rows.csv", "looks back", small, True), ("folder", "looks back", small, True), ("rows.csv", "looks back", large, False),
+        ("rows.csv", "does not", small, False),
+    ):  # fmt: skip
+        done = predict_file(model, source, Path("out.csv"), room=room)
+        assert done["rows"] == 30
+        assert any("read at once" in note and "windows" in note for note in done["notes"]) == noted
 
 
 def workbook(path: Path) -> None:
