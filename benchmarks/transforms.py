@@ -20,7 +20,8 @@ from trainwright.data.read import look_at
 from trainwright.engine.interface import open_engine
 from trainwright.plan.read import make_plan
 from trainwright.record.log import Log
-from trainwright.select.ablation import Ablation
+from trainwright.select.ablation import Ablation, run_alone
+from trainwright.select.limits import Timer
 from trainwright.select.resolve import resolve
 
 WINDOWS = ["TX_AMOUNT by CUSTOMER_ID over 1d,7d", "by TERMINAL_ID over 1d,7d", "TX_FRAUD by TERMINAL_ID over 1d,7d after 3d"]
@@ -58,7 +59,7 @@ def choose(case: Case) -> list[dict[str, Any]]:
         folder = Path(place) / "run"
         store.keep(dataset, folder, Path(place) / ".data")
         with Log(folder) as log, open_engine("inline") as engine:
-            _, record = Ablation(plan=plan, dataset=dataset, log=log, engine=engine, seconds=None).run()
+            _, record = run_alone(Ablation(plan=plan, dataset=dataset, log=log, timer=Timer(0.0, None)), engine)
     seconds = round(time.monotonic() - started - looked, 1)
     return [
         {

@@ -49,20 +49,22 @@ def train(
     Raises TrainwrightError; what was done until then is in the run folder, and `resume` goes on from there.
     """
     progress = progress or Progress()
-    timer = Timer(time.monotonic() if started is None else started, _limit(asked, replay))
+    before = 0.0 if started is not None else time.process_time()
+    timer = Timer(time.monotonic() if started is None else started, _limit(asked, replay), worked=lambda: time.process_time() - before)
     with _workers(asked) as engine, _run(asked, folder) as log:
         timer = stages.after_earlier_sessions(timer, log)
         progress.stage("reading", scrubbed(asked.source or "a frame"))
-        dataset = read_dataset(asked, rows, log, means_of(asked, log.folder))  # a blocking finding stops here: nothing trains on bad data
+        dataset = read_dataset(asked, rows, log, means_of(asked, log.folder, timer))  # a blocking finding stops here: nothing trains on bad data
+        timer = timer.at_the_pace_so_far()
         progress.dataset(dataset)
         stages.still_time(timer, dataset, log)
         plan = stages.resolve_plan(asked, dataset, log)  # nothing is left on "auto"
         progress.plan(plan, log.folder)
-        chosen = stages.choose_transforms(plan, dataset, log, engine, timer, progress, replay)  # those without a gain are taken out
-        outcomes = stages.search_candidates(plan, dataset, log, engine, timer, progress, replay, chosen)  # test rows still sealed
+        outcomes = stages.search_candidates(plan, dataset, log, engine, timer, progress, replay)  # baselines first; test rows still sealed
+        chosen = stages.chosen_transforms(log)  # beside the baselines, by what was lost without each
         progress.stage("shipping", "refitting the best on all open rows")
         follow = replay.shipped if replay else None
-        shipped = ship_winner(plan, dataset, outcomes, engine, log, timer, keep_back=keep_back(plan.time), follow=follow, chosen=chosen)
+        shipped = ship_winner(plan, dataset, outcomes, engine, log, timer, keep_back=keep_back(plan.time, timer.pace), follow=follow, chosen=chosen)
         bundle = stages.place_bundle(shipped, log)
         progress.stage("measuring", "the bundle that ships, through the runtime that serves")
         evidence = stages.measure_bundle(plan, dataset, outcomes, shipped, bundle, log)  # opens the sealed rows, once

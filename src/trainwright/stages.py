@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +34,14 @@ from trainwright.repeat import lock
 from trainwright.report.card import card_text
 from trainwright.run import SUMMARY, Run
 from trainwright.runtime.columns import Columns, Floats, Rows, take_all
-from trainwright.select.ablation import FOLDER, SHARE, Ablation, recipes_of, record_choice, recorded_choice
+from trainwright.select.ablation import FOLDER, Ablation, recipes_of, recorded_choice
 from trainwright.select.candidate import PREDICTIONS
-from trainwright.select.cost import EVENT, in_words, measured_cost
-from trainwright.select.limits import Timer, end_reserve, keep_back
+from trainwright.select.cost import EVENT, MEASURE, cost_job, in_words, record_cost
+from trainwright.select.limits import Timer, end_reserve, grace, keep_back
 from trainwright.select.outcome import Outcome, choose, procedure, recorded
 from trainwright.select.resolve import resolve
 from trainwright.select.search import Replay, Search
-from trainwright.select.transforms import Chosen
+from trainwright.select.transforms import Chosen, plain_of
 from trainwright.tasks import TASKS
 
 PRELOAD = (
@@ -59,6 +60,7 @@ PRELOAD = (
 
 SCHEMA_VERSION = 1
 CELLS = 4_000_000  # that are predicted together when a model is measured
+FIRST = 1.0  # second that a first model takes, at least
 ENOUGH_TO_END = 6.0  # seconds that a resumed run has at least, beside what comes after its search
 
 
@@ -95,12 +97,12 @@ def after_earlier_sessions(timer: Timer, log: Log) -> Timer:
         return timer
     slowest = max((outcome.fit_seconds or 0.0 for outcome in recorded(log).values()), default=0.0)
     enough = ENOUGH_TO_END + end_reserve(timer.limit, slowest)
-    return Timer(timer.started, max(timer.limit - max(0.0, used), enough), timer.clock)
+    return replace(timer, limit=max(timer.limit - max(0.0, used), enough))
 
 
 def still_time(timer: Timer, dataset: Dataset, log: Log) -> None:
     """Raises Infeasible (TW072) when reading has used up what a first model needs."""
-    if timer.limit is not None and timer.left() < keep_back(timer.limit) + 1.0 and log.last("searched") is None:
+    if timer.limit is not None and timer.left() < keep_back(timer.limit, timer.pace) + FIRST - grace(timer.limit) and log.last("searched") is None:
         raise Infeasible(
             "TW072",
             f"reading and checking {dataset.table.rows:,} rows took {timer.spent():.1f} s of {timer.limit:g} s",
@@ -131,21 +133,9 @@ def _same_as_recorded(path: Path, digest: str) -> None:
         raise CheckFailed("TW083", "a file of the run is not the one that was written", where=str(path), fix="restore it from a copy, or train again")
 
 
-def choose_transforms(
-    plan: Plan, dataset: Dataset, log: Log, engine: Engine, timer: Timer, progress: Progress, replay: Replay | None
-) -> Chosen | None:
-    """Which of the plan's transforms each recipe uses, by what is lost without them; None where the plan tries none."""
-    if not recipes_of(plan):
-        return None
-    done = recorded_choice(log)
-    if done is not None:
-        return done
-    progress.stage("transforms", f"what {len(plan.transforms)} of them {'is' if len(plan.transforms) == 1 else 'are'} worth")
-    seconds = None if plan.time is None else min(SHARE * plan.time, timer.left() - keep_back(plan.time) - ENOUGH_TO_END)
-    only = None if replay is None else replay.probes
-    chosen, record = Ablation(plan=plan, dataset=dataset, log=log, engine=engine, seconds=seconds, only=only).run()
-    record_choice(record, log)
-    return chosen
+def chosen_transforms(log: Log) -> Chosen | None:
+    """Which of the plan's transforms each recipe uses, as the search chose; None where there was nothing to choose."""
+    return recorded_choice(log)
 
 
 def search_candidates(
@@ -156,24 +146,30 @@ def search_candidates(
     timer: Timer,
     progress: Progress,
     replay: Replay | None,
-    chosen: Chosen | None = None,
 ) -> list[Outcome]:
-    """Every candidate's outcome; the baselines are shipped on the way, so that there is a bundle from the first seconds on."""
+    """Every candidate's outcome. The baselines come first and are shipped on the way, so that there is a bundle from the first seconds on.
+
+    Beside them it is found out what transforms are worth, and what it costs to train on a part of the rows.
+    """
     if log.last("searched") is not None:
         return [outcome for _, outcome in sorted(recorded(log).items())]
-    if BEYOND in dataset.dropped and dataset.splits.design == "sealed":
-        progress.stage("sampling", "what it costs to train on a part of the rows")
-        used = len(dataset.splits.open)
-        progress.stage("sampled", in_words(measured_cost(plan, log, engine, replay), plan.metric, used, used + dataset.dropped[BEYOND]))
+    sampled = BEYOND in dataset.dropped and dataset.splits.design == "sealed"
+    cost = cost_job(plan, log, replay) if sampled else None
+    plain = plain_of(plan)
+    only = None if replay is None else replay.probes
+    ablation = Ablation(plan=plan, dataset=dataset, log=log, timer=timer, only=only) if recipes_of(plan) else None
     progress.stage("searching", f"{len(plan.learners)} candidates")
     count = len(TASKS[plan.task].baselines)
     errands = {
-        number: ship_job(plan, log.folder, number, baseline_folder(log.folder, number), iterations=None, chosen=chosen)
+        number: ship_job(plan, log.folder, number, baseline_folder(log.folder, number), iterations=None, chosen=plain)
         for number in (range(count) if replay is None else replay.baselines)
         if log.last("baseline shipped", number=number) is None
     }
 
     def errand_ended(ended: JobOutcome) -> None:
+        if ended.job.call == MEASURE:
+            record_cost(ended, log)
+            return
         number = int(ended.job.arguments["number"])
         if ended.status == "done":
             log.append("baseline shipped", number=number, **ended.value)
@@ -191,8 +187,14 @@ def search_candidates(
         errands=errands,
         errand_ended=errand_ended,
         replay=replay,
-        chosen=chosen,
+        plain=plain,
+        ablation=ablation,
+        beside=(cost,) if cost is not None else (),
     ).run()
+    if sampled:
+        used = len(dataset.splits.open)
+        measured = log.last(EVENT) or log.append(EVENT, why="there was no time to measure it")
+        progress.stage("sampled", in_words(measured.what, plan.metric, used, used + dataset.dropped[BEYOND]))
     log.append("searched", candidates=len(outcomes), done=sum(outcome.status == "done" for outcome in outcomes))
     return outcomes
 

@@ -303,6 +303,19 @@ def test_no_interpreter_is_our_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @linux
+def test_a_job_is_taken_back_without_waiting_for_workers_that_load(job: Make, tmp_path: Path) -> None:
+    with LocalEngine(1, preload=("numpy",)) as engine:
+        assert not engine.ready
+        engine.submit(job("add", name="twice", a=1, b=1))
+        engine.end("twice")
+        ended = engine.next(0)
+        assert ended is not None
+        assert (ended.job.name, ended.status, engine.ready, engine.running) == ("twice", "ended", False, ())
+        again = one(engine, job("add", name="twice", a=2, b=3))  # the name is free, and the first one's end is not taken for this one's
+        assert (again.status, again.value) == ("done", 5)
+        assert engine.ready
+
+
 def test_closing_ends_everything(job: Make, tmp_path: Path) -> None:
     engine = LocalEngine(2)
     for name, own_session in (("a", False), ("b", True)):

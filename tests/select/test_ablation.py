@@ -12,17 +12,20 @@ import pytest
 from trainwright.data import store
 from trainwright.data.dataset import Dataset
 from trainwright.data.read import look_at
-from trainwright.engine.interface import Job, Outcome, open_engine
+from trainwright.engine.interface import Outcome, open_engine
 from trainwright.errors import CheckFailed, MachineError, RequestError
 from trainwright.evidence.paired import paired_gain, row_losses
 from trainwright.plan.model import Plan
 from trainwright.plan.read import make_plan
 from trainwright.record.log import Log
-from trainwright.select.ablation import RECORD, Ablation, recipes_of, record_choice, recorded_choice
-from trainwright.select.cost import measured_cost
+from trainwright.select.ablation import RECORD, Ablation, recipes_of, recorded_choice, run_alone
+from trainwright.select.cost import cost_job, record_cost
+from trainwright.select.limits import Timer
 from trainwright.select.probe import probe_seconds
 from trainwright.select.resolve import resolve
 from trainwright.select.transforms import Chosen
+
+NO_CLOCK = Timer(0.0, None)
 
 
 def made(rng: np.random.Generator, rows: int) -> pl.DataFrame:
@@ -42,7 +45,7 @@ def chosen(plan: Plan, dataset: Dataset, folder: Path, **more: Any) -> tuple[Cho
     if not (folder / "data").exists():
         store.keep(dataset, folder, folder / ".data")
     with Log(folder) as log, open_engine("inline") as engine:
-        return Ablation(plan=plan, dataset=dataset, log=log, engine=engine, **{"seconds": None} | more).run()
+        return run_alone(Ablation(plan=plan, dataset=dataset, log=log, timer=more.pop("timer", NO_CLOCK), **more), engine)
 
 
 def test_gains_are_paired_means_with_an_interval_that_covers(rng: np.random.Generator) -> None:
@@ -81,8 +84,6 @@ def test_what_helps_is_kept_and_what_does_not_is_taken_out(rng: np.random.Genera
     assert interactions["low"] <= 0
     assert "not clearly" in interactions["why"]
     with Log(tmp_path) as log:
-        assert recorded_choice(log) is None
-        record_choice(record, log)
         assert recorded_choice(log) == choice
         (tmp_path / RECORD).write_text("{}")
         with pytest.raises(CheckFailed, match="TW083"):
@@ -94,8 +95,8 @@ def test_of_two_that_say_the_same_one_is_kept(rng: np.random.Generator, tmp_path
     plain = rng.normal(size=(1, 600)) ** 2
     better = plain - 0.2 + 0.1 * rng.normal(size=(1, 600))
     losses = {("filled", ()): plain, ("filled", (0,)): better, ("filled", (1,)): better - 1e-6, ("filled", (0, 1)): better}
-    with Log(tmp_path) as log, open_engine("inline") as engine:
-        ablation = Ablation(plan=plan, dataset=dataset, log=log, engine=engine, seconds=None)
+    with Log(tmp_path) as log:
+        ablation = Ablation(plan=plan, dataset=dataset, log=log, timer=NO_CLOCK)
         ablation.losses.update(losses)
         entries, needs = ablation._choose("filled", 0)
     assert not needs
@@ -106,8 +107,8 @@ def test_of_two_that_say_the_same_one_is_kept(rng: np.random.Generator, tmp_path
 def test_a_gain_that_may_be_chance_is_no_gain(rng: np.random.Generator, tmp_path: Path) -> None:
     plan, dataset = planned(made(rng, 600), transforms=["target_encoding"])
     chance = rng.normal(size=(1, 600))
-    with Log(tmp_path) as log, open_engine("inline") as engine:
-        ablation = Ablation(plan=plan, dataset=dataset, log=log, engine=engine, seconds=None)
+    with Log(tmp_path) as log:
+        ablation = Ablation(plan=plan, dataset=dataset, log=log, timer=NO_CLOCK)
         ablation.losses.update({("filled", ()): chance - chance.mean() + 1.01, ("filled", (0,)): np.ones((1, 600))})
         ((entry,), _) = ablation._choose("filled", 0)
     assert entry.gain == pytest.approx(0.01)
@@ -142,10 +143,14 @@ def test_a_choice_is_the_same_when_resumed_and_when_repeated(rng: np.random.Gene
     with Log(tmp_path) as log:
         names = [event.what["name"] for event in log.all("probe ended")]
         count = len(names)
-    again, same = chosen(plan, dataset, tmp_path)  # nothing is measured twice
-    with Log(tmp_path) as log:
-        assert len(list(log.all("probe ended"))) == count
-    assert (again, same) == (first, record)
+    lines = (tmp_path / "events.jsonl").read_bytes().splitlines(keepends=True)
+    assert b"transforms chosen" in lines[-1]
+    for kept in (lines, lines[:-1]):  # when the choice was made, and as if killed just before
+        (tmp_path / "events.jsonl").write_bytes(b"".join(kept))
+        again, same = chosen(plan, dataset, tmp_path)  # nothing is measured twice
+        with Log(tmp_path) as log:
+            assert len(list(log.all("probe ended"))) == count
+        assert (again, same) == (first, record)
     repeated, same = chosen(plan, dataset, tmp_path / "repeated", only=frozenset(names))
     assert (repeated, same) == (first, record)
     # An earlier run that had no time for anything is repeated as it was.
@@ -159,7 +164,7 @@ def test_without_time_only_what_reads_a_column_at_all_is_kept(rng: np.random.Gen
     frame = made(rng, 600).with_columns(memo=pl.Series([f"{' '.join(row)} {number}" for number, row in enumerate(words.tolist())]))
     plan, dataset = planned(frame, kinds={"memo": "text"})
     assert [entry.do for entry in plan.transforms] == ["target_encoding", "text"]
-    choice, record = chosen(plan, dataset, tmp_path, seconds=0.5)
+    choice, record = chosen(plan, dataset, tmp_path, timer=Timer(0.0, 10.0, lambda: 0.0))
     assert choice.kept["filled"] == (1,)
     assert all("no time" in entry["why"] for entry in record["judged"]["filled"]["transforms"])
     with Log(tmp_path) as log:
@@ -169,38 +174,56 @@ def test_without_time_only_what_reads_a_column_at_all_is_kept(rng: np.random.Gen
 def test_a_failing_disk_is_no_verdict_on_a_transform(rng: np.random.Generator, tmp_path: Path) -> None:
     plan, dataset = planned(made(rng, 300), transforms=["target_encoding"])
     error = {"code": "TW090", "what": "the disk is full", "where": "", "why": "", "fix": ""}
-    with Log(tmp_path) as log, open_engine("inline") as engine:
-        ablation = Ablation(plan=plan, dataset=dataset, log=log, engine=engine, seconds=None)
-        job = ablation._job("filled", (0,), "probe filled with 0", None)
+    with Log(tmp_path) as log:
+        ablation = Ablation(plan=plan, dataset=dataset, log=log, timer=NO_CLOCK)
+        job = ablation.next_job()
+        assert job is not None
         with pytest.raises(MachineError, match="TW090"):
-            ablation._ended(("filled", (0,)), Outcome(job=job, status="failed", error=error))
+            ablation.took(Outcome(job=job, status="failed", error=error))
         assert log.last("probe ended") is None  # so it is measured when the run goes on
-        ablation._ended(("filled", (0,)), Outcome(job=job, status="failed", error=error | {"code": "TW061"}))
+        ablation.took(Outcome(job=job, status="failed", error=error | {"code": "TW061"}))
         assert log.last("probe ended").what["status"] == "failed"
 
 
 def test_a_failing_disk_is_no_cost_of_rows(rng: np.random.Generator, tmp_path: Path) -> None:
-    class Failing:
-        def submit(self, job: Job) -> None:
-            self.job = job
-
-        def next(self, timeout: float | None = None) -> Outcome:
-            return Outcome(job=self.job, status="failed", error={"code": "TW091", "what": "", "where": "", "why": "", "fix": ""})
-
+    error = {"code": "TW091", "what": "", "where": "", "why": "", "fix": ""}
     plan, _ = planned(made(rng, 300))
     with Log(tmp_path) as log:
+        job = cost_job(plan, log, None)
+        assert job is not None
         with pytest.raises(MachineError, match="TW091"):
-            measured_cost(plan, log, Failing(), None)
+            record_cost(Outcome(job=job, status="failed", error=error), log)
         assert log.last("cost of rows") is None
 
 
 def test_recipes_that_do_not_fit_the_time_are_not_begun(rng: np.random.Generator, tmp_path: Path) -> None:
-    plan, dataset = planned(made(rng, 600), transforms=["target_encoding"], learners=["extra_trees", "lightgbm"])
-    with Log(tmp_path) as log, open_engine("inline") as engine:
-        recipes = recipes_of(plan)
-        able = [Ablation(plan=plan, dataset=dataset, log=log, engine=engine, seconds=seconds)._affordable(recipes) for seconds in (3.9, 1e4, None)]
-        assert able == [set(), set(recipes), set(recipes)]
-        assert all(probe_seconds(reads, dataset) > 0 for reads in recipes)
+    plan, dataset = planned(made(rng, 600), transforms=["target_encoding"], learners=["extra_trees", "lightgbm"], candidates=8)
+    plan = plan.model_copy(update={"workers": 1})
+    store.keep(dataset, tmp_path, tmp_path / ".data")
+    assert recipes_of(plan) == ["filled", "coded"]
+    now = [0.0]
+
+    def probes(limit: float | None, seconds: float, folder: Path) -> list[str]:
+        """Those that ran, on a clock on which each takes `seconds`."""
+        now[0] = 0.0
+        with Log(folder) as log:
+            ablation = Ablation(plan=plan, dataset=dataset, log=log, timer=Timer(0.0, limit, lambda: now[0]))
+            while (job := ablation.next_job()) is not None:
+                (place := Path(job.arguments["folder"])).mkdir(parents=True, exist_ok=True)
+                np.save(place / "losses.npy", np.ones((1 + len(dataset.splits.inner), dataset.table.rows)))
+                now[0] += seconds
+                ablation.took(Outcome(job=job, status="done", value={"losses": "any"}, seconds=seconds))
+            assert ablation.chosen is not None
+            return [event.what["name"] for event in log.all("probe ended")]
+
+    expected = {reads: probe_seconds(reads, dataset) for reads in ("filled", "coded")}
+    everything = ["probe filled with 0", "probe filled with none", "probe coded with 0", "probe coded with none"]
+    assert probes(None, 1e9, tmp_path / "no clock") == everything
+    assert probes(1e4, expected["filled"], tmp_path / "time for all") == everything
+    assert probes(14.0, 0.0, tmp_path / "too short") == []
+    # Probes ten times as slow as expected: the other recipe's would not fit what is left of the share, and is not begun.
+    limit = 5 * (21 * expected["filled"] + 2 * expected["coded"])
+    assert probes(limit, 10 * expected["filled"], tmp_path / "slow") == everything[:2]
 
 
 def test_auto_proposes_by_what_the_columns_are(rng: np.random.Generator) -> None:

@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from trainwright import runtime
+from trainwright.bundle.ship import baseline_folder, ship_job
 from trainwright.data import store
 from trainwright.data.dataset import Dataset
 from trainwright.data.read import look_at
-from trainwright.engine.interface import open_engine
+from trainwright.engine.inline import InlineEngine
+from trainwright.engine.interface import Engine, Job, open_engine
 from trainwright.errors import RequestError
 from trainwright.plan.model import Plan
 from trainwright.plan.read import make_plan
-from trainwright.record.log import Log
-from trainwright.select.limits import Timer, end_reserve
+from trainwright.record.log import Log, read_events
+from trainwright.select.ablation import RECORD, Ablation, recipes_of
+from trainwright.select.limits import Timer, end_reserve, keep_back
 from trainwright.select.outcome import Outcome
 from trainwright.select.resolve import resolve
 from trainwright.select.search import Replay, Search
+from trainwright.select.transforms import plain_of
+
+
+class Loading(InlineEngine):
+    """An engine whose workers are not there yet when the search begins."""
+
+    ready = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.got: list[str] = []
+
+    def submit(self, job: Job) -> None:
+        self.got.append(job.name)
+        super().submit(job)
 
 
 class Told:
@@ -45,14 +65,17 @@ def planned(dataset: Dataset, **fields: object) -> Plan:
     return resolve(make_plan({"target": "temp_max", "learners": LEARNERS, "engine": "inline"} | fields), dataset)
 
 
-def searched(plan: Plan, dataset: Dataset, folder: Path, step: float, replay: Replay | None = None) -> tuple[list[Outcome], Told]:
-    """Run a search with a clock that moves by `step` seconds whenever it is read."""
+def searched(
+    plan: Plan, dataset: Dataset, folder: Path, step: float, replay: Replay | None = None, *, engine: Engine | None = None, ship: bool = False
+) -> tuple[list[Outcome], Told]:
+    """Run a search with a clock that moves by `step` seconds whenever it is read; with `ship`, baselines become bundles."""
     if not (folder / "data").exists():
         store.keep(dataset, folder, folder / ".data")
     now = iter(step * count for count in range(10**9))
     told = Told()
-    with Log(folder) as log, open_engine("inline") as engine:
+    with Log(folder) as log, engine or open_engine("inline") as engine:
         timer = Timer(0.0, None if replay else plan.time, lambda: next(now))
+        jobs = {number: ship_job(plan, folder, number, baseline_folder(folder, number), iterations=None, chosen=plain_of(plan)) for number in (0, 1)}
         search = Search(
             plan=plan,
             dataset=dataset,
@@ -61,11 +84,18 @@ def searched(plan: Plan, dataset: Dataset, folder: Path, step: float, replay: Re
             timer=timer,
             watcher=told,
             baselines=2,
-            errands={},
-            errand_ended=lambda _: None,
+            errands=jobs if ship else {},
+            errand_ended=lambda ended: log.append("baseline shipped", number=ended.job.arguments["number"], status=ended.status),
             replay=replay,
+            plain=plain_of(plan),
+            ablation=ablation_of(plan, dataset, log, timer, replay),
         )
         return search.run(), told
+
+
+def ablation_of(plan: Plan, dataset: Dataset, log: Log, timer: Timer, replay: Replay | None) -> Ablation | None:
+    only = None if replay is None else replay.probes
+    return Ablation(plan=plan, dataset=dataset, log=log, timer=timer, only=only) if recipes_of(plan) else None
 
 
 def test_without_a_limit_every_candidate_runs_in_order(dataset: Dataset, tmp_path: Path) -> None:
@@ -117,6 +147,95 @@ def test_a_candidate_that_fails_costs_that_candidate_only(dataset: Dataset, tmp_
     outcomes, _ = searched(plan, dataset, tmp_path, step=0.0)
     assert [outcome.status for outcome in outcomes] == ["done", "done", "failed", "done", "done"]
     assert outcomes[2].why
+
+
+def said(folder: Path, *kinds: str) -> list[tuple[str, object]]:
+    """Events of these kinds in their order, by what they are about."""
+    return [
+        (event.kind, event.what.get("name", event.what.get("number"))) for event in read_events(folder / "events.jsonl")[0] if event.kind in kinds
+    ]
+
+
+KINDS = ("candidate started", "baseline shipped", "probe ended", "transforms chosen")
+
+
+def test_baselines_and_their_bundles_come_before_what_transforms_are_worth(dataset: Dataset, tmp_path: Path) -> None:
+    plan = planned(dataset, candidates=1, transforms=["interact"], learners=["tabular/tree"])
+    outcomes, _ = searched(plan, dataset, tmp_path, step=0.0, ship=True)
+    assert said(tmp_path, *KINDS) == [
+        ("candidate started", 0),
+        ("baseline shipped", 0),
+        ("candidate started", 1),
+        ("baseline shipped", 1),
+        ("probe ended", "probe filled with 0"),
+        ("probe ended", "probe filled with none"),
+        ("transforms chosen", None),
+        ("candidate started", 2),
+    ]
+    assert [outcome.status for outcome in outcomes] == ["done"] * 3
+    for number, name in ((0, "tabular/dummy"), (1, "tabular/linear")):  # what nobody has judged yet is no part of a baseline
+        steps = [step["kind"] for step in runtime.load(baseline_folder(tmp_path, number)).manifest["steps"]]
+        assert "interact" not in steps, name
+
+
+def test_the_choice_of_transforms_ends_with_its_share_and_is_the_same_when_repeated(dataset: Dataset, tmp_path: Path) -> None:
+    plan = planned(dataset, time=200, transforms=["interact"], learners=["tabular/tree", "tabular/lightgbm"])
+    outcomes, _ = searched(plan, dataset, tmp_path / "first", step=4.0)
+    probes = [name for kind, name in said(tmp_path / "first", "probe ended")]
+    assert probes == ["probe filled with 0", "probe filled with none"]  # a clock that runs fast left no time for the other recipe
+    assert "done" in [outcome.status for outcome in outcomes[2:]]
+    record = (tmp_path / "first" / RECORD).read_text()
+    assert json.loads(record)["judged"]["coded"]["transforms"][0]["why"].startswith("there was no time")
+    statuses = {outcome.number: outcome.status for outcome in outcomes}
+    replay = Replay(statuses=statuses, shipped=0, baselines=(), probes=frozenset(probes))
+    again, _ = searched(plan, dataset, tmp_path / "again", step=1e6, replay=replay)
+    assert (tmp_path / "again" / RECORD).read_text() == record
+    assert [outcome.predictions for outcome in again] == [outcome.predictions for outcome in outcomes]
+
+
+def test_when_time_runs_out_before_a_choice_it_is_made_by_what_is_there(dataset: Dataset, tmp_path: Path) -> None:
+    plan = planned(dataset, time=30, transforms=["interact"], learners=["tabular/tree"])
+    outcomes, _ = searched(plan, dataset, tmp_path, step=20.0, ship=True)
+    assert [outcome.status for outcome in outcomes[:2]] == ["done", "done"]
+    assert said(tmp_path, "probe ended") == []
+    assert json.loads((tmp_path / RECORD).read_text())["kept"]["filled"] == []
+    assert ("baseline shipped", 0) in said(tmp_path, "baseline shipped")
+
+
+def test_the_first_baseline_does_not_wait_for_workers(dataset: Dataset, tmp_path: Path) -> None:
+    engine = Loading()
+    outcomes, told = searched(planned(dataset, time=60), dataset, tmp_path / "loading", step=0.1, engine=engine, ship=True)
+    assert said(tmp_path / "loading", "candidate started", "baseline shipped")[:3] == [
+        ("candidate started", 0),
+        ("baseline shipped", 0),
+        ("candidate started", 1),
+    ]
+    assert engine.got[0] == "candidate 1"
+    assert told.started[:2] == [0, 1]
+    waiting = Loading()  # under a budget of candidates there is no hurry
+    same, _ = searched(planned(dataset, candidates=1), dataset, tmp_path / "waiting", step=0.0, engine=waiting, ship=True)
+    assert waiting.got[0] == "candidate 0"
+    assert outcomes[0].predictions == same[0].predictions
+
+
+def test_a_baseline_that_was_asked_for_is_a_candidate_where_transforms_may_make_it_another_model(dataset: Dataset) -> None:
+    names = [{"name": "linear", "settings": {}}]
+    plan = planned(dataset, candidates=3, learners=names, transforms=["interact"])
+    assert [choice.name for choice in plan.learners] == ["tabular/dummy", "tabular/linear", "tabular/linear"]
+    assert resolve(plan, dataset) == plan
+    assert len(planned(dataset, candidates=3, learners=names, transforms="none").learners) == 2
+    with pytest.raises(RequestError, match="TW044"):  # baselines alone never have it
+        planned(dataset, learners=[{"name": name, "settings": {}} for name in ("dummy", "linear")], transforms=["interact"])
+
+
+def test_a_busy_machine_needs_more_for_the_end() -> None:
+    calm = Timer(0.0, 60.0, lambda: 10.0, lambda: 9.5).at_the_pace_so_far()
+    busy = Timer(0.0, 60.0, lambda: 10.0, lambda: 4.0).at_the_pace_so_far()
+    assert (calm.pace, busy.pace) == (pytest.approx(10 / 9.5), 2.5)
+    assert Timer(0.0, 60.0, lambda: 100.0, lambda: 1.0).at_the_pace_so_far().pace == 4.0
+    assert Timer(0.0, 60.0, lambda: 0.1, lambda: 0.001).at_the_pace_so_far().pace == 1.0  # too short to tell
+    assert end_reserve(60.0, 1.0, busy.pace) > end_reserve(60.0, 1.0, calm.pace)
+    assert keep_back(10.0, 4.0) <= 4.0  # something is left for a model
 
 
 def test_the_reserve_grows_with_the_limit_and_the_refit() -> None:

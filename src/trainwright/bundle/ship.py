@@ -40,7 +40,7 @@ from trainwright.select.candidate import PREDICTIONS, Pipeline, fit_pipeline
 from trainwright.select.decision import Decision
 from trainwright.select.limits import Timer, refit_seconds, ship_seconds
 from trainwright.select.outcome import OUTCOME, Outcome, candidate_folder, choose
-from trainwright.select.transforms import NOTHING, Chosen, Use
+from trainwright.select.transforms import NOTHING, Chosen, Use, plain_of
 
 SHIP = "trainwright.bundle.ship:ship"
 PARITY_ROWS = 20_000  # open rows on which the bundle is compared with the training objects
@@ -281,7 +281,8 @@ def ship_winner(
 ) -> dict[str, Any]:
     """Ship the best candidate that can be shipped; each attempt is recorded. Gives the "shipped" event's content.
 
-    `follow` names the candidate that an earlier run shipped, which a repeated run ships without trying others.
+    `follow` names the candidate that an earlier run shipped, which a repeated run ships without trying others. `chosen`: the transforms of all but
+    the baselines, which have those that need no choice.
     Raises Infeasible (TW071) when not even a baseline ships.
     """
     done = log.last("shipped")
@@ -295,13 +296,14 @@ def ship_winner(
         ready = log.last("baseline shipped", number=outcome.number)
         if ready is not None:  # shipped at the start, so that there is something to fall back on
             return log.append("shipped", passed_over=reasons, folder=str(baseline_folder(Path(), outcome.number)), **ready.what).what
-        left, needs = timer.left() - keep_back, ship_seconds(refit_seconds(outcome.fit_seconds, dataset))
+        left, needs = timer.left() - keep_back, ship_seconds(refit_seconds(outcome.fit_seconds, dataset), timer.pace)
         if left < needs / 2:
             reasons.append(f"{outcome.learner}: too little time was left to refit it")
             continue
         seconds = None if left == float("inf") else min(left, needs)
         folder = log.folder / "winner"
-        engine.submit(ship_job(plan, log.folder, outcome.number, folder, iterations=outcome.iterations, seconds=seconds, chosen=chosen))
+        use = plain_of(plan) if outcome.baseline or chosen is None else chosen
+        engine.submit(ship_job(plan, log.folder, outcome.number, folder, iterations=outcome.iterations, seconds=seconds, chosen=use))
         ended = engine.next(timeout=None)
         assert ended is not None
         ended.stop_at_a_failing_disk()

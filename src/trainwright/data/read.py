@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,10 +29,11 @@ from trainwright.record.log import Log
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What reading may take: where large arrays go, and how many rows training may use (None: any number)."""
+    """What reading may take: where large arrays go, how many rows training may use (None: any number), whether time for findings is used up."""
 
     room: Room = field(default_factory=Room)
     fits: Fits | None = None
+    late: Callable[[], bool] | None = None  # None: all checks are made, however long they take
 
 
 def read_dataset(asked: Plan, rows: object | None, log: Log, means: Means | None = None) -> Dataset:
@@ -70,7 +71,7 @@ def look_at(asked: Plan, rows: object | None, means: Means | None = None) -> Dat
     prepared = prepare(asked.model_copy(update={"drop": held}), table, test, fits=means.fits, room=room)
     dataset = with_windows(prepared, asked.transforms, room)  # whose columns are sound by how they are made: findings look at what came from outside
     allowed = frozenset(item.code for item in asked.allow)
-    findings = find(prepared, protected=asked.protected, allow=allowed, seed=asked.seed, most=room.rows)
+    findings = find(prepared, protected=asked.protected, allow=allowed, seed=asked.seed, most=room.rows, late=means.late)
     return dataclasses.replace(dataset, findings=findings)
 
 

@@ -24,6 +24,7 @@ class InlineEngine:
     """The engine whose jobs run inside `next`."""
 
     capacity = 1
+    ready = True
 
     def __init__(self) -> None:
         self._waiting: deque[Job] = deque()

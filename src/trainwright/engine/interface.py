@@ -69,6 +69,10 @@ class Engine(Protocol):
         """How many jobs could be submitted now and start at once."""
 
     @property
+    def ready(self) -> bool:
+        """Whether a job that is submitted now starts at once; not while the workers still load."""
+
+    @property
     def running(self) -> tuple[str, ...]:
         """Names of the jobs that were submitted and have no outcome yet, oldest first; those beyond `capacity` wait."""
 

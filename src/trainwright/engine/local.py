@@ -74,6 +74,7 @@ class LocalEngine:
         self._preload, self._memory = preload, memory
         self._jobs: dict[str, tuple[Job, bytes]] = {}  # no outcome yet, oldest first
         self._started: set[str] = set()
+        self._withdrawn: list[str] = []  # ended while the server was loading, which will still say so
         self._outcomes: deque[Outcome] = deque()
         self._deaths = 0  # of servers in a row that started nothing
         self._closed = False
@@ -82,6 +83,12 @@ class LocalEngine:
     @property
     def free(self) -> int:
         return max(0, self.capacity - len(self.running))
+
+    @property
+    def ready(self) -> bool:
+        if not self._closed:
+            self._hear()
+        return self.server is not None
 
     @property
     def running(self) -> tuple[str, ...]:
@@ -120,8 +127,14 @@ class LocalEngine:
 
     def end(self, name: str) -> None:
         with uninterrupted():
-            if name in self._jobs:
-                self._say(json.dumps({"end": name}).encode() + b"\n")
+            if name not in self._jobs:
+                return
+            self._say(json.dumps({"end": name}).encode() + b"\n")
+            if self.server is None:  # it has not started: who wants it ended is not to wait for workers that load
+                job, _ = self._jobs.pop(name)
+                self._withdrawn.append(name)
+                now = time.monotonic()
+                self._outcomes.append(Outcome(job=job, status="ended", started_at=now, ended_at=now))
 
     def close(self) -> None:
         if self._closed:
@@ -182,6 +195,7 @@ class LocalEngine:
         finally:
             os.close(handle)
             theirs.close()
+        self._withdrawn.clear()
         for _, line in self._jobs.values():
             self._say(line)
 
@@ -229,6 +243,9 @@ class LocalEngine:
             self._conclude(**message["outcome"])
 
     def _conclude(self, *, name: str, status: Any, error: dict[str, str] | None, **measured: Any) -> None:
+        if name in self._withdrawn:  # it has its outcome
+            self._withdrawn.remove(name)
+            return
         job, _ = self._jobs.pop(name)
         self._started.discard(name)
         value = None

@@ -31,16 +31,16 @@ Statistic = Callable[[Floats], Floats]
 """From counts (draws, units) to values (statistics, draws), NaN where not defined."""
 
 
-def blocks(unit: Rows, units: int, seed: int) -> tuple[Rows, int]:
-    """Units in at most MOST_UNITS random blocks: (block of each row, blocks). With few units, each is its own block.
+def blocks(unit: Rows, units: int, seed: int, most: int = MOST_UNITS) -> tuple[Rows, int]:
+    """Units in at most `most` random blocks: (block of each row, blocks). With few units, each is its own block.
 
-    The mean square between random blocks is unbiased for the variance between units, with a relative error of √(2 / blocks): 1 % here.
+    The mean square between random blocks is unbiased for the variance between units, with a relative error of √(2 / blocks): 1 % of MOST_UNITS.
     """
-    if units <= MOST_UNITS:
+    if units <= most:
         return unit, units
     block_of = np.empty(units, dtype=np.int64)
-    block_of[rng_for(seed, "evidence", "blocks").permutation(units)] = np.arange(units) * MOST_UNITS // units
-    return block_of[unit], MOST_UNITS
+    block_of[rng_for(seed, "evidence", "blocks").permutation(units)] = np.arange(units) * most // units
+    return block_of[unit], most
 
 
 def counts_of_draws(units: int, draws: int, seed: int, chunk: int) -> Iterator[Floats]:

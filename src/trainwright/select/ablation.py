@@ -2,8 +2,8 @@
 
     tried ──► probes (one job for each set of transforms and recipe) ──► gain of each, with interval ──► kept
 
-Takes    the resolved plan, the dataset, the log, an engine, the time that may be used.
-Gives    `Chosen`, written down in transforms.json before it is used.
+Takes    the resolved plan, the dataset, the log, the timer; outcomes of the jobs that it asks for.
+Gives    jobs, for whoever has a worker free (the search, beside its baselines); then `Chosen`, written down in transforms.json before it is used.
 Why      backwards, one at a time: the one of least gain goes first, and the others are judged anew without it, since of two that say the same
          each looks useless beside the other. What is kept has a gain whose interval lies above 0.
          In the nested design each outer fold chooses on its own inner folds, and all outer folds together choose what ships; so no row that a
@@ -12,10 +12,10 @@ Why      backwards, one at a time: the one of least gain goes first, and the oth
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -29,19 +29,20 @@ from trainwright.features.feature import Reads
 from trainwright.features.recipe import APPLIES
 from trainwright.learners import learner_class
 from trainwright.plan.model import Plan
-from trainwright.plan.transforms import ShortText, Windows
 from trainwright.record import files
 from trainwright.record.digests import digest_file
 from trainwright.record.log import Log
 from trainwright.runtime.columns import Floats
+from trainwright.select.limits import Timer
 from trainwright.select.probe import LOSSES, PROBES, probe_seconds
-from trainwright.select.transforms import Chosen
+from trainwright.select.transforms import Chosen, stands_unmeasured
+from trainwright.tasks import TASKS
 
 PROBE = "trainwright.select.probe:probe"
 RECORD = "transforms.json"
 FOLDER = "probes"
-SHARE = 0.2  # of the limit of time, that may go into the choice
-LEAST = 4.0  # seconds, with less of which nothing is probed: rather a baseline at once
+SHARE = 0.2  # of what is left of the limit of time, that may go into the choice
+LEAST = 3.0  # seconds, with less of which nothing is probed: the candidates need them
 LEFT = 0.5  # seconds, with less of which no further round is begun
 LATE = "there was no time to measure it"
 
@@ -63,58 +64,129 @@ class Judged:
 
 @dataclass(slots=True)
 class Ablation:
-    """One choice for one run, to `run` once. `only`: the probes that an earlier run had, where it is repeated; then there is no clock."""
+    """One choice for one run. `next_job` and `took` go on until `chosen` is there; `decide` ends it with what was measured so far.
+
+    `only`: the probes that an earlier run had, where it is repeated; then there is no clock, as under a budget of candidates.
+    """
 
     plan: Plan
     dataset: Dataset
     log: Log
-    engine: Engine
-    seconds: float | None  # that may be used; None without a limit
+    timer: Timer
     only: frozenset[str] | None = None
+    chosen: Chosen | None = None
+    record: dict[str, Any] = field(default_factory=dict)
     losses: dict[tuple[Reads, Places], Floats] = field(default_factory=dict)
     failed: dict[tuple[Reads, Places], str] = field(default_factory=dict)
+    _until: float | None = None  # on the timer: when the share is used up; None before the first job was asked for
+    _waiting: list[tuple[Reads, Places]] = field(default_factory=list)
+    _running: dict[str, tuple[Reads, Places]] = field(default_factory=dict)
+    _given_up: set[Reads] = field(default_factory=set)  # recipes whose probes would not fit the time
+    _paces: list[float] = field(default_factory=list)  # measured seconds of probes / expected
+    _gains: dict[tuple[Reads, int, Places, int], Judged] = field(default_factory=dict)
 
-    def run(self) -> tuple[Chosen, dict[str, Any]]:
-        """The choice, and the record of it."""
-        self._read_back()
-        started = time.monotonic()
-        recipes = recipes_of(self.plan)
-        able = self._affordable(recipes)
-        contexts = range(1 + len(self.dataset.splits.inner))
-        while True:
-            answers = {(reads, context): self._choose(reads, context) for reads in recipes for context in contexts}
-            wanted = dict.fromkeys((reads, places) for (reads, _), (_, needs) in answers.items() if reads in able for places in needs)
-            left = None if self.seconds is None or self.only is not None else self.seconds - (time.monotonic() - started)
-            if not wanted or (left is not None and left < LEFT):
-                break
-            self._probe(list(wanted), left)
-        kept: dict[str, Places] = {reads: self._kept(answers[reads, 0][0]) for reads in recipes}
+    def __post_init__(self) -> None:
+        self.chosen = recorded_choice(self.log)
+        if self.chosen is None:
+            self._read_back()
+        else:
+            self.record = files.read_json(self.log.folder / RECORD)
+
+    def next_job(self) -> Job | None:
+        """The next probe to start. None while the round's last probes run, and when all is decided."""
+        if self._until is None:
+            share = SHARE * self.timer.left()
+            self._until = self.timer.spent() + (share if share >= LEAST else 0.0)
+        while self.chosen is None:
+            while self._waiting:
+                key = self._waiting.pop(0)
+                if self._may_run(key):
+                    job = self._job(*key)
+                    self._running[job.name] = key
+                    return job
+            if self._running:
+                return None
+            self._waiting = self._wanted()
+            if not self._waiting:
+                self.decide()
+        return None
+
+    def took(self, ended: JobOutcome) -> None:
+        """One probe has ended; its losses are recorded before they are used. Raises MachineError where a disk fails: that is no verdict."""
+        ended.stop_at_a_failing_disk()
+        key = self._running.pop(ended.job.name)
+        told = {"name": ended.job.name, "recipe": key[0], "transforms": list(key[1])}
+        if ended.status == "done":
+            self.losses[key] = np.load(self._place(ended.job.name) / LOSSES, allow_pickle=False)
+            self._paces.append(ended.seconds / probe_seconds(key[0], self.dataset))
+            self.log.append("probe ended", **told, status="done", digest=ended.value["losses"])
+        else:
+            late = ended.status in ("ended", "out of time")
+            self.failed[key] = LATE if late else f"measuring it failed ({ended.status})"
+            self.log.append("probe ended", **told, status=ended.status)
+
+    def left(self) -> float:
+        """Seconds of its share of the time that are left; without end where there is no clock."""
+        if self.only is not None or self._until is None:
+            return float("inf")
+        return self._until - self.timer.spent()
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        """Names of its jobs that run, which may be ended."""
+        return tuple(self._running)
+
+    def decide(self) -> None:
+        """Choose by what was measured, and write it down."""
+        recipes, contexts = recipes_of(self.plan), range(1 + len(self.dataset.splits.inner))
+        answers = {(reads, context): self._choose(reads, context)[0] for reads in recipes for context in contexts}
+        stands = stands_unmeasured(self.plan.transforms)
+        judged_by: dict[str, Places] = {reads: self._kept(answers[reads, 0]) for reads in recipes}
         inside: dict[str, tuple[Places, ...]] = {
-            reads: tuple(self._kept(answers[reads, 1 + index][0]) for index in contexts[:-1]) for reads in recipes if len(contexts) > 1
+            reads: tuple(self._kept(answers[reads, context]) for context in contexts[1:]) for reads in recipes if len(contexts) > 1
         }
-        chosen = Chosen(self.plan.transforms, kept, inside)
+        chosen = Chosen(self.plan.transforms, {**stands.kept, **judged_by}, inside)
         judged = {
             reads: {
                 "probe": PROBES[reads, bool(self.dataset.classes)][0],
                 "loss": "log loss" if self.dataset.classes else "squared error",
-                "transforms": [{name: getattr(entry, name) for name in Judged.__slots__} for entry in answers[reads, 0][0]],
+                "transforms": [{name: getattr(entry, name) for name in Judged.__slots__} for entry in answers[reads, 0]],
             }
             for reads in recipes
         }
-        return chosen, {**chosen.as_json(), "judged": judged}
+        self.record = {**chosen.as_json(), "judged": judged}
+        record_choice(self.record, self.log)
+        self.chosen = chosen
 
-    def _affordable(self, recipes: list[Reads]) -> set[Reads]:
-        """The recipes whose first round is expected to fit the time, in their order: half of a measurement of each would be of no use."""
-        if self.seconds is None or self.only is not None:
-            return set(recipes)
-        left, able = (self.seconds if self.seconds >= LEAST else 0.0), set()
-        for reads in recipes:
-            rounds = 1 + sum(reads in APPLIES[entry.do] for entry in self.plan.transforms)
-            left -= rounds * probe_seconds(reads, self.dataset) / (self.plan.workers or 1)
-            if left <= 0:
-                break
-            able.add(reads)
-        return able
+    def _wanted(self) -> list[tuple[Reads, Places]]:
+        """The probes of the next round, recipe by recipe; none when they would change nothing or the time is used up."""
+        if self.left() < LEFT:
+            return []
+        recipes, contexts = recipes_of(self.plan), range(1 + len(self.dataset.splits.inner))
+        needs = (
+            (reads, places) for reads in recipes if reads not in self._given_up for context in contexts for places in self._choose(reads, context)[1]
+        )
+        return list(dict.fromkeys(needs))
+
+    def _may_run(self, key: tuple[Reads, Places]) -> bool:
+        """Whether a probe is started: in a repeated run when it was measured then; else when all of its recipe in this round are expected to fit.
+
+        Half of a measurement would be of no use. What probes are expected to take is what their cards guess, as fast as those before went.
+        """
+        if self.only is not None:
+            if _name(*key) not in self.only:
+                self.failed[key] = LATE
+            return key not in self.failed
+        reads = key[0]
+        if reads in self._given_up:
+            return False
+        if all(reads != other for other, _ in self._running.values()):
+            rounds = 1 + sum(reads == other for other, _ in self._waiting)
+            pace = median(self._paces) if self._paces else 1.0
+            expected = rounds * pace * probe_seconds(reads, self.dataset) / (self.plan.workers or 1)
+            if expected > self.left():
+                self._given_up.add(reads)
+        return reads not in self._given_up
 
     @staticmethod
     def _kept(entries: list[Judged]) -> Places:
@@ -148,59 +220,29 @@ class Ablation:
         return [done[place] for place in sorted(done)], needs
 
     def _judge(self, reads: Reads, context: int, inside: Places, place: int) -> Judged:
-        """One transform beside the others of `inside`."""
+        """One transform beside the others of `inside`; judged once, when both losses are there."""
         full, without = self.losses.get((reads, inside)), self.losses.get((reads, _without(inside, place)))
         if full is None or without is None:
             why = self.failed.get((reads, inside)) or self.failed.get((reads, _without(inside, place))) or LATE
-            alone = isinstance(self.plan.transforms[place], ShortText | Windows)
+            alone = place in stands_unmeasured(self.plan.transforms).kept[reads]
             return Judged(place, alone, why=f"{why}; {'kept: nothing else reads these columns' if alone else 'left out'}")
+        key = (reads, context, inside, place)
+        if key not in self._gains:
+            self._gains[key] = self._measured(place, full[context], without[context])
+        return self._gains[key]
+
+    def _measured(self, place: int, full: Floats, without: Floats) -> Judged:
+        """The gain of one transform, from the losses of the rows with it and without it."""
         rows = np.arange(self.dataset.table.rows)
-        gain = paired_gain(
-            full[context],
-            without[context],
-            unit=self.dataset.splits.unit_of(self.dataset.group, rows),
-            weight=self.dataset.weight,
-            seed=self.plan.seed,
-        )
+        unit, weight = self.dataset.splits.unit_of(self.dataset.group, rows), self.dataset.weight
+        gain = paired_gain(full, without, unit=unit, weight=weight, seed=self.plan.seed)
         if gain is None:
             return Judged(place, False, why="no row was judged")
-        loss = float(np.nanmean(full[context]))
         kept = gain[1] > 0
-        return Judged(place, kept, *gain, loss, "" if kept else "its gain is not clearly above 0")
+        return Judged(place, kept, *gain, float(np.nanmean(full)), "" if kept else "its gain is not clearly above 0")
 
-    def _probe(self, wanted: list[tuple[Reads, Places]], left: float | None) -> None:
-        """Run the probes that are wanted, as far as the time goes; what has no loss afterwards has a reason."""
-        started = time.monotonic()
-        open_jobs = {}
-        for key in wanted:
-            name = _name(*key)
-            if self.only is not None and name not in self.only:
-                self.failed[key] = LATE
-                continue
-            open_jobs[name] = key
-            self.engine.submit(self._job(*key, name, left))
-        while open_jobs:
-            rest = None if left is None else max(0.01, left - (time.monotonic() - started))
-            ended = self.engine.next(timeout=rest)
-            if ended is None:
-                for name in sorted(open_jobs):
-                    self.engine.end(name)
-                left = None  # what was ended reports at once
-                continue
-            self._ended(open_jobs.pop(ended.job.name), ended)
-
-    def _ended(self, key: tuple[Reads, Places], ended: JobOutcome) -> None:
-        ended.stop_at_a_failing_disk()  # else a transform would be judged by the disk
-        told = {"name": ended.job.name, "recipe": key[0], "transforms": list(key[1])}
-        if ended.status == "done":
-            self.losses[key] = np.load(self._place(ended.job.name) / LOSSES, allow_pickle=False)
-            self.log.append("probe ended", **told, status="done", digest=ended.value["losses"])
-        else:
-            late = ended.status in ("ended", "out of time")
-            self.failed[key] = LATE if late else f"measuring it failed ({ended.status})"
-            self.log.append("probe ended", **told, status=ended.status)
-
-    def _job(self, reads: Reads, places: Places, name: str, left: float | None) -> Job:
+    def _job(self, reads: Reads, places: Places) -> Job:
+        name, left = _name(reads, places), self.left()
         arguments = {
             "data": str(self.log.folder / "data"),
             "folder": str(self._place(name)),
@@ -211,7 +253,8 @@ class Ablation:
             "threads": self.plan.threads,
         }
         result = self._place(name) / "result.json"
-        return Job(name=name, call=PROBE, arguments=arguments, result=result, seconds=left, memory=self.plan.memory, threads=self.plan.threads)
+        seconds = None if left == float("inf") else max(LEFT, left)
+        return Job(name=name, call=PROBE, arguments=arguments, result=result, seconds=seconds, memory=self.plan.memory, threads=self.plan.threads)
 
     def _place(self, name: str) -> Path:
         return self.log.folder / FOLDER / name.removeprefix("probe ").replace(" ", "-")
@@ -224,9 +267,27 @@ class Ablation:
                 self.losses[event.what["recipe"], tuple(event.what["transforms"])] = np.load(path, allow_pickle=False)
 
 
+def run_alone(ablation: Ablation, engine: Engine) -> tuple[Chosen, dict[str, Any]]:
+    """The choice with an engine of its own, without a search beside it; and the record of it."""
+    while ablation.chosen is None:
+        while engine.free > 0 and (job := ablation.next_job()) is not None:
+            engine.submit(job)
+        ended = engine.next(timeout=max(0.01, min(0.5, ablation.left())))
+        if ended is not None:
+            ablation.took(ended)
+        elif ablation.left() <= 0:
+            for name in ablation.running:
+                engine.end(name)
+    return ablation.chosen, ablation.record
+
+
 def recipes_of(plan: Plan) -> list[Reads]:
-    """The recipes that learners of the plan read and that a transform of it changes, in the order of the learners."""
-    reads = dict.fromkeys(learner_class(choice.name).card.reads for choice in plan.learners)
+    """The recipes that candidates beyond the baselines read and that a transform of the plan changes, in the order of the candidates.
+
+    Baselines run before anything is known, with `stands_unmeasured`.
+    """
+    beyond = plan.learners[len(TASKS[plan.task].baselines) :]
+    reads = dict.fromkeys(learner_class(choice.name).card.reads for choice in beyond)
     return [recipe for recipe in reads if any(recipe in APPLIES[entry.do] for entry in plan.transforms)]
 
 

@@ -16,7 +16,7 @@ from trainwright import evidence
 from trainwright.data import store
 from trainwright.data.dataset import Dataset
 from trainwright.data.splits import clock
-from trainwright.engine.interface import Engine, Job
+from trainwright.engine.interface import Job, Outcome
 from trainwright.learners import make
 from trainwright.learners.interface import Budget
 from trainwright.plan.model import Plan
@@ -89,28 +89,26 @@ def half_of(dataset: Dataset, rows: Rows, seed: int) -> Rows:
     return np.sort(rng.choice(rows, count, replace=False))
 
 
-def measured_cost(plan: Plan, log: Log, engine: Engine, replay: Replay | None) -> dict[str, Any]:
-    """The cost, measured once and recorded: what `measure` gives, or `why` there is no figure.
+def cost_job(plan: Plan, log: Log, replay: Replay | None) -> Job | None:
+    """The job that measures the cost, to run beside the baselines. None when there is a record.
 
-    A run that is repeated measures what was measured, and says of the rest what was said. Raises MachineError where a disk fails.
+    A run that is repeated measures what was measured, and says of the rest what was said.
     """
-    done = log.last(EVENT)
-    if done is not None:
-        return done.what
+    if log.last(EVENT) is not None:
+        return None
     if replay is not None and replay.cost:
-        return log.append(EVENT, why=replay.cost).what
+        log.append(EVENT, why=replay.cost)
+        return None
     arguments = {"data": str(log.folder / "data"), "metric": plan.metric, "seed": plan.seed, "threads": plan.threads}
     seconds = None if plan.time is None or replay is not None else SHARE * plan.time
     result = log.folder / "cost" / "result.json"
-    engine.submit(
-        Job(name="cost of rows", call=MEASURE, arguments=arguments, result=result, seconds=seconds, memory=plan.memory, threads=plan.threads)
-    )
-    ended = engine.next(timeout=None)
-    assert ended is not None  # it was the only job
+    return Job(name=EVENT, call=MEASURE, arguments=arguments, result=result, seconds=seconds, memory=plan.memory, threads=plan.threads)
+
+
+def record_cost(ended: Outcome, log: Log) -> dict[str, Any]:
+    """Keep what was measured, or why there is no figure. Raises MachineError where a disk fails."""
     ended.stop_at_a_failing_disk()
-    if ended.status != "done":
-        return log.append(EVENT, why=ended.status).what
-    return log.append(EVENT, **ended.value).what
+    return log.append(EVENT, **(ended.value if ended.status == "done" else {"why": ended.status})).what
 
 
 def in_words(cost: dict[str, Any], metric: str, used: int, of: int) -> str:

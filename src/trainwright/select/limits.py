@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
@@ -19,6 +19,9 @@ from trainwright.runtime.columns import Coded, Columns
 from trainwright.tasks import TASKS
 
 STARTUP = 0.3  # seconds of a job beyond its fits: fork, mapping columns, writing results
+LOOKING = 0.25  # of the limit of time, from the start of the process: what is not looked for by then is left out, unless it would block
+ENOUGH_TO_TELL = 1.0  # second of a process, from which its pace says something
+SLOWEST = 4.0  # the most that a machine is taken to be slower than idle: beyond, nothing would be tried
 UNMEASURED = 0.25  # of a card's guess, for a learner that was not yet measured in this run: rather a try that is ended than none
 
 
@@ -26,8 +29,11 @@ FEWEST = 1000  # rows of a sample that is worth training on
 CELL = 4.0  # bytes of a feature
 
 
-def means_of(asked: Plan, folder: Path | None = None) -> Means:
-    """What reading may take under the plan's cap; `folder` is the run's, where large arrays go. Without one nothing is trained, only looked at."""
+def means_of(asked: Plan, folder: Path | None = None, timer: Timer | None = None) -> Means:
+    """What reading may take under the plan's caps; `folder` is the run's, where large arrays go. Without one nothing is trained, only looked at.
+
+    `timer`: of a run with a limit of time, of which looking at the data has a share.
+    """
     from trainwright.select.resolve import default_memory, named, workers_of
 
     cap, workers = asked.memory or default_memory(), workers_of(asked)
@@ -45,7 +51,10 @@ def means_of(asked: Plan, folder: Path | None = None) -> Means:
             raise
 
     room = Room.under(cap, folder)
-    return Means(room, fits)
+    if timer is None or timer.limit is None:
+        return Means(room, fits)
+    limit = timer.limit
+    return Means(room, fits, late=lambda: timer.spent() > LOOKING * limit)
 
 
 def rows_that_fit(room: float, learners: Sequence[str], described: Sequence[Described], columns: Columns, classes: int, *, cap: int) -> int:
@@ -89,17 +98,27 @@ def _width(described: Described, reads: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """Wall time against the limit; `started` is when the process started, on the same clock."""
+    """Wall time against the limit; `started` is when the process started, on the same clock.
+
+    `pace`: how many seconds a second of work takes on this machine now, 1 when nobody else wants its cores.
+    """
 
     started: float
     limit: float | None
     clock: Callable[[], float] = time.monotonic
+    worked: Callable[[], float] = time.process_time
+    pace: float = 1.0
 
     def spent(self) -> float:
         return self.clock() - self.started
 
     def left(self) -> float:
         return float("inf") if self.limit is None else self.limit - self.spent()
+
+    def at_the_pace_so_far(self) -> Timer:
+        """With the pace of this process from its start until now, which has read and checked a table: wall seconds for each second of work."""
+        spent, worked = self.spent(), self.worked()
+        return replace(self, pace=min(max(spent / worked, 1.0), SLOWEST) if worked > 0 and spent > ENOUGH_TO_TELL else 1.0)
 
 
 @dataclass(slots=True)
@@ -132,9 +151,14 @@ class Forecast:
         return len(self.dataset.splits.open), max(1, len(self.dataset.features)), max(1, len(self.dataset.classes))
 
 
-def keep_back(limit: float | None) -> float:
-    """Seconds to keep back for what comes after the bundle: evidence, report, exit."""
-    return 0.0 if limit is None else 0.8 + 0.04 * limit
+def keep_back(limit: float | None, pace: float = 1.0) -> float:
+    """Seconds to keep back for what comes after the bundle: evidence, report, exit. On a machine at work for others they take longer by its pace."""
+    return 0.0 if limit is None else min(0.4 * limit, 0.02 * limit + 1.0 * pace)
+
+
+def grace(limit: float) -> float:
+    """Seconds that a run may take beyond its limit, by what is promised: for a first bundle when there is nothing else to ship."""
+    return 2.0 + 0.05 * limit
 
 
 def refit_seconds(fit_seconds: float | None, dataset: Dataset) -> float:
@@ -143,11 +167,11 @@ def refit_seconds(fit_seconds: float | None, dataset: Dataset) -> float:
     return (fit_seconds or 0.0) * len(dataset.splits.open) / max(1, most)
 
 
-def ship_seconds(refit_seconds: float) -> float:
-    """Seconds that refitting and exporting one candidate may take before it is given up for the next best."""
-    return 1.2 + 2.0 * refit_seconds
+def ship_seconds(refit_seconds: float, pace: float = 1.0) -> float:
+    """Seconds that refitting and exporting one candidate may take before it is given up for the next best. Refits are measured at that pace."""
+    return 0.8 + 0.4 * pace + 2.0 * refit_seconds
 
 
-def end_reserve(limit: float | None, refit_seconds: float) -> float:
+def end_reserve(limit: float | None, refit_seconds: float, pace: float = 1.0) -> float:
     """Seconds to keep back for all that comes after the search: refit and export of the winner, then as `keep_back`."""
-    return 0.0 if limit is None else keep_back(limit) + ship_seconds(refit_seconds)
+    return 0.0 if limit is None else keep_back(limit, pace) + ship_seconds(refit_seconds, pace)

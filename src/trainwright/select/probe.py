@@ -31,6 +31,7 @@ from trainwright.select.transforms import Chosen, Use
 
 LOSSES = "losses.npy"
 MOST_ROWS = 100_000  # that a probe learns from in one fold
+ENOUGH, EVENTS = 10_000, 300  # rows, and rows of the rarest class, that are judged; more folds would only cost time
 TREES = 60
 PROBES: dict[tuple[Reads, bool], tuple[str, dict[str, Any]]] = {
     ("scaled", True): ("tabular/logistic", {}),
@@ -47,10 +48,30 @@ def probe_seconds(recipe: Reads, dataset: Dataset) -> float:
     """What one probe is expected to take: its learner's own guess for one fit, for all folds; as uncertain as such guesses are."""
     name, settings = PROBES[recipe, bool(dataset.classes)]
     card, splits = learner_class(name).card, dataset.splits
-    fits = len(splits.folds) + sum(len(folds) for folds in splits.inner)
+    fits = len(judged_folds(dataset)) + sum(len(folds) for folds in splits.inner)
     rows = min(MOST_ROWS, len(splits.open))
     one = card.seconds(rows, max(1, len(dataset.features)), max(1, len(dataset.classes))) * card.effort(make(name, settings))
     return STARTUP + fits * UNMEASURED * one
+
+
+def judged_folds(dataset: Dataset) -> tuple[Fold, ...]:
+    """The folds in which a probe is fitted: in the nested design all; else the last, until enough rows are judged (in time, they learn from most)."""
+    splits = dataset.splits
+    if splits.design == "nested" or splits.repeats > 1:
+        return splits.folds
+    for count in range(1, len(splits.folds)):
+        folds = splits.folds[-count:]
+        rows = np.concatenate([fold.test for fold in folds])
+        if len(rows) >= ENOUGH and _rarest(dataset, rows) >= EVENTS:
+            return folds
+    return splits.folds
+
+
+def _rarest(dataset: Dataset, rows: Rows) -> float:
+    """How many of these rows have the rarest class; without classes there is no such limit."""
+    if not dataset.classes or dataset.target is None:
+        return float("inf")
+    return float(np.bincount(dataset.target[rows].astype(np.int64), minlength=len(dataset.classes)).min())
 
 
 def probe(*, data: str, folder: str, recipe: Reads, transforms: dict[str, Any], kept: list[int], seed: int, threads: int) -> dict[str, Any]:
@@ -59,10 +80,11 @@ def probe(*, data: str, folder: str, recipe: Reads, transforms: dict[str, Any], 
     use = Chosen.from_json(transforms).using(kept)
     splits = dataset.splits
     losses = np.full((1 + len(splits.inner), dataset.table.rows), np.nan)
-    per_repeat = len(splits.folds) // splits.repeats
+    folds = judged_folds(dataset)
+    per_repeat = len(folds) // splits.repeats
     repeats = [
-        _out_of_fold(dataset, splits.folds[start : start + per_repeat], recipe, use, seed, threads, ("outer", start))
-        for start in range(0, len(splits.folds), per_repeat)
+        _out_of_fold(dataset, folds[start : start + per_repeat], recipe, use, seed, threads, ("outer", start))
+        for start in range(0, len(folds), per_repeat)
     ]
     losses[0] = np.mean(repeats, axis=0)  # a row without a loss in one repeat has none
     for index, folds in enumerate(splits.inner):

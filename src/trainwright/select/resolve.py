@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from trainwright.data.cleaning import written_out
 from trainwright.data.dataset import Dataset
 from trainwright.data.prepare import BEYOND
 from trainwright.engine.memory import PROCESS, for_workers
 from trainwright.errors import RequestError, nearest
+from trainwright.features.feature import Reads
+from trainwright.features.recipe import APPLIES
 from trainwright.learners import learner_class, make, names, require
 from trainwright.plan.model import LearnerChoice, Plan, Weigh
-from trainwright.plan.transforms import Windows, derived
+from trainwright.plan.transforms import Entry, Windows, derived
 from trainwright.runtime.schema import ColumnSchema
 from trainwright.select.balance import WAYS, shares, ways_of
 from trainwright.select.decision import LIKELIEST, RULES, judges_answers
 from trainwright.select.monotone import able, check_constraints, check_learner
 from trainwright.select.portfolio import portfolio
-from trainwright.select.transforms import resolve_transforms
+from trainwright.select.transforms import ALONE, resolve_transforms
 from trainwright.tasks import TASKS, Task
 
 DEFAULT_SECONDS = 60.0
@@ -39,9 +42,12 @@ def resolve(asked: Plan, dataset: Dataset) -> Plan:
     assert dataset.task is not None  # prepare() gave one, or refused
     task = TASKS[dataset.task]
     check_constraints(asked, task, dataset)
-    chosen = candidates(asked, task, dataset)
-    recipes = list(dict.fromkeys(learner_class(choice.name).card.reads for choice in chosen))
-    transforms = resolve_transforms(asked, dataset, [reads for reads in recipes if reads in READ_FEATURES])
+    baselines, rest = candidates(asked, task, dataset)
+    transforms = resolve_transforms(asked, dataset, _recipes(baselines), _recipes(rest))
+    if not any(_judged(transforms, choice) for choice in rest if choice in baselines):  # again as a candidate only where it would be another model
+        rest = candidates(asked, task, dataset, again=False)[1]
+        transforms = resolve_transforms(asked, dataset, _recipes(baselines), _recipes(rest))
+    chosen = [*baselines, *rest]
     made = {name for entry in transforms if isinstance(entry, Windows) for name in derived(entry)}
     ledger = [fix.model_copy(update={"population": written_out(fix.population)}) if isinstance(fix, Weigh) else fix for fix in asked.clean]
     decided = {
@@ -64,15 +70,32 @@ def resolve(asked: Plan, dataset: Dataset) -> Plan:
     return Plan.model_validate(asked.model_dump() | {name: getattr(asked, name) for name in ("learners", "transforms", "allow")} | decided)
 
 
-def candidates(asked: Plan, task: Task, dataset: Dataset) -> list[LearnerChoice]:
-    """The baselines, then what was asked for: exact settings where given, else our list narrowed to the learners named.
+def candidates(asked: Plan, task: Task, dataset: Dataset, *, again: bool = True) -> tuple[list[LearnerChoice], list[LearnerChoice]]:
+    """The baselines; and what was asked for: exact settings where given, else our list narrowed to the learners named.
 
-    Where a class is rare, or ways to make it count are asked for, there are candidates for each of them besides.
+    Where a class is rare, or ways to make it count are asked for, there are candidates for each of them besides. `again`: whether a learner that was
+    named stands among the candidates although it is a baseline. A resolved plan has its baselines at the front.
     """
-    chosen = _with_ways(named(asked, task), asked, task, dataset)
     baselines = [LearnerChoice(name=name, settings={}) for name in task.baselines]
-    rest = [choice for choice in _without_repeats(chosen) if choice not in baselines]
-    return [*baselines, *(rest[: asked.candidates] if asked.candidates else rest)]
+    chosen = _with_ways(named(asked, task), asked, task, dataset)
+    if chosen[: len(baselines)] == baselines:
+        chosen = chosen[len(baselines) :]
+    rest = [choice for choice in _without_repeats(chosen) if choice not in baselines or (again and choice.name in _by_name(asked))]
+    return baselines, rest[: asked.candidates] if asked.candidates else rest
+
+
+def _by_name(asked: Plan) -> set[str]:
+    return {full_name(choice.name) for choice in asked.learners}
+
+
+def _recipes(choices: list[LearnerChoice]) -> list[Reads]:
+    """What these candidates read of features, in their order."""
+    return [reads for reads in dict.fromkeys(learner_class(choice.name).card.reads for choice in choices) if reads in READ_FEATURES]
+
+
+def _judged(transforms: Sequence[Entry], choice: LearnerChoice) -> bool:
+    """Whether a candidate may use transforms that a baseline of the same learner does without."""
+    return any(not isinstance(entry, ALONE) and learner_class(choice.name).card.reads in APPLIES[entry.do] for entry in transforms)
 
 
 def named(asked: Plan, task: Task) -> list[LearnerChoice]:

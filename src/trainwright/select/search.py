@@ -1,5 +1,10 @@
 """The search: candidates in the plan's order, each in a process of its own, until the budget is spent.
 
+    baselines and their bundles ──► beside them what transforms are worth ──► the other candidates
+
+Baselines come first and wait for nothing, so that there is something to ship from the first seconds on. The other candidates wait for the choice of
+transforms, which has a share of the time.
+
 What is recorded before it is used: that a candidate was started, and what came of it. A resumed run starts where the log
 ends. A repeated run (`Replay`) starts exactly the candidates that finished and passes over those that did not, without any
 clock, and so comes to the same choice.
@@ -12,11 +17,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from trainwright.data.dataset import Dataset
-from trainwright.engine.interface import Engine, Job
+from trainwright.engine.interface import Engine, Job, open_engine
 from trainwright.engine.interface import Outcome as JobOutcome
+from trainwright.learners import learner_class
 from trainwright.plan.model import Plan
 from trainwright.record.log import Log
-from trainwright.select.limits import Forecast, Timer, end_reserve, keep_back, refit_seconds
+from trainwright.select.ablation import PROBE, Ablation
+from trainwright.select.limits import Forecast, Timer, end_reserve, grace, keep_back, refit_seconds
 from trainwright.select.monotone import keeps
 from trainwright.select.outcome import Outcome, Status, candidate_folder, choose, record, recorded
 from trainwright.select.transforms import Chosen
@@ -48,7 +55,7 @@ class Search:
     """One search over one dataset, to `run` once.
 
     `baselines` is how many candidates at the front always run; `errands` are jobs that follow a candidate that finished (a
-    baseline becomes a bundle), by the candidate's number.
+    baseline becomes a bundle), by the candidate's number; `beside` are jobs that start once the baselines have.
     """
 
     plan: Plan
@@ -61,7 +68,9 @@ class Search:
     errands: dict[int, Job]
     errand_ended: Callable[[JobOutcome], None]
     replay: Replay | None = None
-    chosen: Chosen | None = None  # the transforms that candidates use
+    plain: Chosen | None = None  # the transforms that baselines use, and all candidates where there is no choice to make
+    ablation: Ablation | None = None  # which chooses the transforms that the other candidates use
+    beside: tuple[Job, ...] = ()
 
     def run(self) -> list[Outcome]:
         """All outcomes, in the plan's order. Ends by itself when the candidates or the time are used up."""
@@ -70,11 +79,13 @@ class Search:
         for outcome in outcomes.values():
             self._learn(forecast, outcome)
         queue = [number for number in range(len(self.plan.learners)) if number not in outcomes]
-        errands = dict(self.errands)
+        errands, beside = dict(self.errands), list(self.beside)
         running: set[str] = set()
-        while queue or running or errands:
+        if not self.engine.ready:
+            self._first_without_workers(queue, errands, outcomes, forecast)
+        while queue or running or errands or beside:
             while self.engine.free > 0:
-                job = self._next_job(queue, errands, outcomes, forecast)
+                job = self._next_job(queue, errands, beside, outcomes, forecast)
                 if job is None:
                     break
                 self.engine.submit(job)
@@ -82,24 +93,58 @@ class Search:
             if not running:
                 break
             ended = self.engine.next(timeout=max(0.01, min(0.5, self._search_left(outcomes, forecast))))
+            if self.ablation is not None and self.ablation.left() <= 0:
+                for name in self.ablation.running:
+                    self.engine.end(name)
             if ended is None:
                 self._end_what_is_late(running, outcomes, self._search_left(outcomes, forecast))
                 continue
             running.discard(ended.job.name)
-            ended.stop_at_a_failing_disk()  # else a candidate would be missing that a healthy disk would have chosen
-            if ended.job.call == EVALUATE:
-                outcome = self._outcome(ended)
-                record(outcome, self.log)
-                outcomes[outcome.number] = outcome
-                self._learn(forecast, outcome)
-                self.watcher.candidate_ended(outcome, self._best(outcomes), done=len(outcomes), total=len(self.plan.learners))
-            else:
-                self.errand_ended(ended)
+            self._took(ended, outcomes, forecast)
+        if self.ablation is not None and self.ablation.chosen is None:
+            self.ablation.decide()
         for number in range(len(self.plan.learners)):
             if number not in outcomes:
                 outcomes[number] = self._not_started(number, self._why_not(number, outcomes, forecast))
                 record(outcomes[number], self.log)
         return [outcomes[number] for number in sorted(outcomes)]
+
+    def _took(self, ended: JobOutcome, outcomes: dict[int, Outcome], forecast: Forecast) -> None:
+        """One job has ended: what came of it is recorded before it is used."""
+        ended.stop_at_a_failing_disk()  # else a candidate would be missing that a healthy disk would have chosen
+        if ended.job.call == EVALUATE:
+            outcome = self._outcome(ended)
+            record(outcome, self.log)
+            outcomes[outcome.number] = outcome
+            self._learn(forecast, outcome)
+            self.watcher.candidate_ended(outcome, self._best(outcomes), done=len(outcomes), total=len(self.plan.learners))
+        elif ended.job.call == PROBE and self.ablation is not None:
+            self.ablation.took(ended)
+        else:
+            self.errand_ended(ended)
+
+    def _first_without_workers(self, queue: list[int], errands: dict[int, Job], outcomes: dict[int, Outcome], forecast: Forecast) -> None:
+        """The baseline that learns nothing, and its bundle, in this process, while the workers still load: they may take longer than a short limit.
+
+        A job gives the same in every engine, so a run that is repeated comes to the same. Without a limit there is no hurry.
+        """
+        name = self.plan.learners[0].name
+        if (
+            self.plan.time is None
+            or self.replay is not None
+            or queue[:1] != [0]
+            or self.baselines == 0
+            or learner_class(name).card.reads != "nothing"
+        ):
+            return
+        with open_engine("inline") as here:
+            here.submit(self._job(queue.pop(0), forecast))
+            for job in (None, errands.pop(0, None)):
+                if job is not None and outcomes[0].status == "done":
+                    here.submit(job)
+                ended = here.next()
+                if ended is not None:
+                    self._took(ended, outcomes, forecast)
 
     def _end_what_is_late(self, running: set[str], outcomes: dict[int, Outcome], left: float) -> None:
         """End what runs when the search is over. As long as nothing else can ship, baselines and their bundles go on to the run's own end."""
@@ -112,14 +157,29 @@ class Search:
     def _over(self, outcomes: dict[int, Outcome]) -> bool:
         """Whether baselines have to end as well: something better can ship, or the run itself is about to end."""
         best = self._best(outcomes)
-        return self.timer.left() < keep_back(self.plan.time) / 2 or (best is not None and not best.baseline)
+        return self._at_the_end() or (best is not None and not best.baseline)
 
-    def _next_job(self, queue: list[int], errands: dict[int, Job], outcomes: dict[int, Outcome], forecast: Forecast) -> Job | None:
-        """What to start now: an errand whose candidate is done, else the first candidate in order that fits what is left."""
+    def _at_the_end(self) -> bool:
+        """Whether a bundle that is not there now would come too late. The first may use what a run is allowed beyond its limit."""
+        if self.plan.time is None:
+            return False
+        nothing = self.log.last("baseline shipped") is None
+        return self.timer.left() + (grace(self.plan.time) if nothing else 0.0) < keep_back(self.plan.time, self.timer.pace)
+
+    def _next_job(self, queue: list[int], errands: dict[int, Job], beside: list[Job], outcomes: dict[int, Outcome], forecast: Forecast) -> Job | None:
+        """What to start now: an errand whose candidate is done, a baseline, what runs beside them, else the first candidate that fits the time."""
         for number in [number for number in errands if number in outcomes]:
             job = errands.pop(number)
             if outcomes[number].status == "done" and (self._search_left(outcomes, forecast) > 0 or not self._over(outcomes)):
                 return job
+        if not queue or queue[0] >= self.baselines:
+            in_time = self._search_left(outcomes, forecast) > 0
+            if beside and in_time:
+                return beside.pop(0)
+            if self.ablation is not None and self.ablation.chosen is None and in_time:
+                probe = self.ablation.next_job()
+                if probe is not None or self.ablation.chosen is None:
+                    return probe
         for number in list(queue):
             if self.replay is not None:
                 queue.remove(number)
@@ -151,11 +211,11 @@ class Search:
             return float("inf")
         best = self._best(outcomes)
         refit = refit_seconds(best.fit_seconds, self.dataset) if best else 0.5
-        return self.timer.left() - end_reserve(self.plan.time, refit)
+        return self.timer.left() - end_reserve(self.plan.time, refit, self.timer.pace)
 
     def _job(self, number: int, forecast: Forecast) -> Job:
         choice = self.plan.learners[number]
-        folder = candidate_folder(self.log.folder, number)
+        folder, chosen = candidate_folder(self.log.folder, number), self._chosen(number)
         self.log.append("candidate started", number=number)
         self.watcher.candidate_started(number, choice.name)
         arguments: dict[str, Any] = {
@@ -169,7 +229,7 @@ class Search:
             "metric": self.plan.metric,
             "seed": self.plan.seed,
             "threads": self.plan.threads,
-            "transforms": self.chosen.as_json() if self.chosen else None,
+            "transforms": chosen.as_json() if chosen else None,
             "monotone": dict(self.plan.monotone),
         }
         return Job(
@@ -181,6 +241,10 @@ class Search:
             memory=self.plan.memory,
             threads=self.plan.threads,
         )
+
+    def _chosen(self, number: int) -> Chosen | None:
+        """The transforms that a candidate uses."""
+        return self.plain if self.ablation is None or number < self.baselines else self.ablation.chosen
 
     def _cap(self, number: int, forecast: Forecast) -> float | None:
         """Seconds that one candidate may take under a limit of time, so that a slow one does not use up what is left of a worker."""

@@ -33,6 +33,7 @@ from trainwright.runtime.columns import Coded, take
 
 MANY = 20  # words of RARE rows or more, from which a category is proposed for target encoding: an indicator for each is many, a split by sets guesses
 MOST_CLASSES = 20  # beyond, each encoded column would become so many features
+ALONE = (ShortText, Windows)  # transforms without which nothing reads their columns
 KINDS: dict[type[Entry], tuple[str, ...]] = {
     TargetEncoding: ("category",),
     ShortText: ("text",),
@@ -95,8 +96,24 @@ class Chosen:
         return Chosen(from_json(value["tried"]), kept, inside)
 
 
-def resolve_transforms(asked: Plan, dataset: Dataset, recipes: Sequence[Reads]) -> tuple[Entry, ...]:
+def stands_unmeasured(transforms: Sequence[Entry]) -> Chosen:
+    """What every recipe uses where nothing was measured: those whose columns nothing else reads (text, windows). So baselines need not wait."""
+    alone = [place for place, entry in enumerate(transforms) if isinstance(entry, ALONE)]
+    kept: dict[str, tuple[int, ...]] = {
+        reads: tuple(place for place in alone if reads in APPLIES[transforms[place].do]) for reads in dict.fromkeys(sum(APPLIES.values(), ()))
+    }
+    return Chosen(tuple(transforms), kept)
+
+
+def plain_of(plan: Plan) -> Chosen | None:
+    """What baselines use, who run before anything is chosen; None where the plan has no transforms."""
+    return stands_unmeasured(plan.transforms) if plan.transforms else None
+
+
+def resolve_transforms(asked: Plan, dataset: Dataset, baselines: Sequence[Reads], beyond: Sequence[Reads]) -> tuple[Entry, ...]:
     """What is tried, in order: `auto` gives way to what it proposes, columns are named, windows lack nothing.
+
+    Takes   the recipes that the baselines read, who use only what need not be chosen, and those of the candidates beyond them.
 
     Raises RequestError TW044 for a column that is not there or of another kind, and for a transform that no learner of the plan would read.
     """
@@ -109,12 +126,18 @@ def resolve_transforms(asked: Plan, dataset: Dataset, recipes: Sequence[Reads]) 
             done.append(next(windows))
         else:
             done.append(_with_columns(entry, dataset))
+        recipes = _recipes_of(entry, baselines, beyond)
         if not isinstance(entry, Auto) and not set(recipes) & set(APPLIES[entry.do]):
             why = "trees see the same rows on the same sides of any limit" if recipes else "the learners of this plan read no features"
             fix = "leave it out, or add a linear learner" if recipes else "leave it out, or add learners that read features"
             raise _misfit(entry, "no learner of this plan would see a difference", why, fix)
-    reading = [entry for entry in done if set(recipes) & set(APPLIES[entry.do])]
+    reading = [entry for entry in done if set(_recipes_of(entry, baselines, beyond)) & set(APPLIES[entry.do])]
     return tuple(entry for place, entry in enumerate(reading) if entry not in reading[:place])
+
+
+def _recipes_of(entry: Entry | Auto, baselines: Sequence[Reads], beyond: Sequence[Reads]) -> list[Reads]:
+    """The recipes that could use this transform."""
+    return [*baselines, *beyond] if isinstance(entry, ALONE) else [*beyond]
 
 
 def _proposed(dataset: Dataset) -> list[Entry]:

@@ -7,6 +7,8 @@ Why so   a check is one function in a file of its family; `CHECKS` is the catalo
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from trainwright.data.dataset import Dataset, Finding
@@ -37,18 +39,28 @@ CHECKS: tuple[Check, ...] = tuple(sorted((check for family in (*FAMILIES, *ABOUT
 
 
 def find(
-    dataset: Dataset, *, protected: tuple[str, ...] = (), allow: frozenset[str] = frozenset(), seed: int = 0, most: int | None = None
+    dataset: Dataset,
+    *,
+    protected: tuple[str, ...] = (),
+    allow: frozenset[str] = frozenset(),
+    seed: int = 0,
+    most: int | None = None,
+    late: Callable[[], bool] | None = None,
 ) -> tuple[Finding, ...]:
-    """All findings of a dataset. The same dataset, names and seed give the same findings.
+    """All findings of a dataset. The same dataset, names and seed give the same findings, unless `late` cuts them short.
 
     A finding whose code is in `allow` stays in the list but does not block. With `most`, checks look at no more open and no more sealed rows
-    than this, drawn by the seed; TW170 then says so.
+    than this, drawn by the seed; TW170 then says so. Once `late` says yes, checks that could not block are left out; TW171 names them.
     """
     subject = Subject(dataset, protected, seed, most=most)
     found: list[Finding] = []
+    checks = CHECKS if late is None else sorted(CHECKS, key=lambda check: (not check.blocking, check.code == columns.NOT_MADE, check.code))
     with np.errstate(all="ignore"):  # infinities and empty groups are judged where they come up
-        for check in CHECKS:
+        for check in checks:
             if check.needs_target and (dataset.target is None or len(subject.labelled) == 0):
+                continue
+            if late is not None and not check.blocking and check.code != columns.NOT_MADE and late():
+                subject.left_out.append(check.code)
                 continue
             found += [finding(check, seen, allow) for seen in check.function(subject)]
     return tuple(sorted(found, key=lambda f: (not f.blocking, f.code)))  # stable: a check's own order is kept

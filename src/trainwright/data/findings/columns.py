@@ -183,6 +183,21 @@ def limited(subject: Subject) -> Iterable[Found]:
         )
 
 
+NOT_MADE = "TW171"  # the check of checks: made last
+
+
+def not_made(subject: Subject) -> Iterable[Found]:
+    """TW171: checks for which a limit of time left no room."""
+    if subject.left_out:
+        codes = subject.left_out
+        yield Found(
+            where=count(len(codes), "check"),
+            what=f"there was no time for {names(codes, most=len(codes))}; no check that blocks a run was left out",
+            fix="`trainwright check` makes all of them, whatever time they take; or give more --time",
+            figures={"left_out": list(codes)},
+        )
+
+
 CHECKS = (
     Check(
         "TW110",
@@ -200,4 +215,5 @@ CHECKS = (
     Check("TW114", "Very many categories", False, "each has few rows to learn from, and in use many will be new", False, many_categories),
     Check("TW115", "Rare categories", False, "nothing reliable can be learned about a category from a few rows", False, rare_categories),
     Check("TW170", "Some checks looked at a part", False, "what was not looked at may still be there", False, limited),
+    Check(NOT_MADE, "Some checks were not made", False, "what they would have found may still be there", False, not_made),
 )

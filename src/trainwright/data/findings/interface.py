@@ -66,6 +66,7 @@ class Subject:
     seed: int = 0
     memo: dict[str, Any] = field(default_factory=dict)
     most: int | None = None  # open rows, and sealed rows, that may be looked at
+    left_out: list[str] = field(default_factory=list)  # codes of checks for which there was no time
 
     def once(self, key: str, make: Callable[[], T]) -> T:
         """`make()`, the first time; later the same value again. What two checks both need is worked out once."""
