@@ -40,7 +40,11 @@ def duplicates(subject: Subject) -> Iterable[Found]:
         f"{'repeats' if extra == 1 else 'repeat'} another row exactly, "
         f"in {count(int((counts > 1).sum()), 'set')} of equal rows"
         + ("; they are the commonest kinds of rows, so most may agree by chance" if by_chance else ""),
-        fix="set the copies aside (--accept TW120) unless they are different cases; --split random keeps equal rows on one side",
+        fix=(
+            'different cases may well be equal: keep them, --split random has equal rows on one side; --clean \'{"do": "drop duplicates"}\' sets copies aside'
+            if by_chance
+            else "set the copies aside (--accept TW120) unless they are different cases; --split random keeps equal rows on one side"
+        ),
         figures={
             "extra": extra,
             "sets": int((counts > 1).sum()),
