@@ -55,6 +55,8 @@ def test_rows_that_agree_by_chance_do_not_block(rng: np.random.Generator) -> Non
     (finding,) = seen(dataset, "TW103")
     assert finding.figures["shared"] > 6
     assert finding.figures["by_chance"]
+    assert finding.proposes == ()
+    assert "--accept" not in finding.fix  # what is not proposed cannot be accepted
     assert not finding.blocking
 
 

@@ -12,6 +12,11 @@ from trainwright.data.findings.measures import fingerprints
 
 CONFLICTS = 0.001  # the share of rows that no model can get right, from which it is told
 
+KEPT_BY_CHANCE = (
+    "different cases may well be equal: keep them, --split random has equal rows on one side; to set copies aside all the same, "
+    """--clean '{"do": "drop duplicates", "because": "…"}'"""
+)
+
 
 def duplicates(subject: Subject) -> Iterable[Found]:
     """TW120: rows that are equal in all features and the target, beyond the first of each kind."""
@@ -40,11 +45,9 @@ def duplicates(subject: Subject) -> Iterable[Found]:
         f"{'repeats' if extra == 1 else 'repeat'} another row exactly, "
         f"in {count(int((counts > 1).sum()), 'set')} of equal rows"
         + ("; they are the commonest kinds of rows, so most may agree by chance" if by_chance else ""),
-        fix=(
-            'different cases may well be equal: keep them, --split random has equal rows on one side; --clean \'{"do": "drop duplicates"}\' sets copies aside'
-            if by_chance
-            else "set the copies aside (--accept TW120) unless they are different cases; --split random keeps equal rows on one side"
-        ),
+        fix=KEPT_BY_CHANCE
+        if by_chance
+        else "set the copies aside (--accept TW120) unless they are different cases; --split random keeps equal rows on one side",
         figures={
             "extra": extra,
             "sets": int((counts > 1).sum()),
