@@ -13,7 +13,7 @@ test: $(STAMP)
 	$(BIN)/python -m pytest
 
 check: check-static
-	$(BIN)/python -m pytest -q -m "not slow and not shared" -x
+	$(BIN)/python -m pytest -q -m "not slow and not shared" -x -n 2 --dist loadfile
 
 check-static: $(STAMP)
 	$(BIN)/ruff format --check src tests benchmarks

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainwright.errors import RequestError, SourceError
@@ -131,6 +131,7 @@ plans = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(plan=plans)
 def test_yaml_gives_the_same_plan_back(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("plan") / "plan.yaml"

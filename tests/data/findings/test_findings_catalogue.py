@@ -13,7 +13,7 @@ import pytest
 from made_datasets import made, seen, words
 
 from trainwright.data.dataset import Dataset
-from trainwright.data.findings import CHECKS, find
+from trainwright.data.findings import CHECKS, Subject, bias, find
 
 CODES = Path(__file__).parents[3] / "docs" / "codes.md"
 
@@ -124,10 +124,15 @@ def test_noise_blocks_nothing_and_hardly_warns(kind: str) -> None:
         how = "given" if kind == "given" else "random"
         y = rng.normal(size=n) if kind == "numbers" else rng.integers(0, 3 if kind == "three classes" else 2, n)
         classes = {"numbers": (), "three classes": ("a", "b", "c")}.get(kind, ("a", "b"))
-        found = find(made(columns, y, classes=classes, sealed=sealed, how=how), protected=("c0", "c3"), seed=seed)
+        dataset, people = made(columns, y, classes=classes, sealed=sealed, how=how), ("c0", "c3")
+        whole = seed % 4 == 0  # the learner of TW188, which tells the groups, takes most of the time: in every fourth table
+        found = find(dataset, protected=people if whole else (), seed=seed)
         assert not any(finding.blocking for finding in found)
-        gaps += sum(finding.code in ("TW162", "TW163") for finding in found)
-        others += sum(finding.code not in ("TW161", "TW162", "TW163") for finding in found)  # small groups there are
+        codes = [finding.code for finding in found]
+        if not whole:
+            codes += [check.code for check in bias.CHECKS for _ in check.function(Subject(dataset, people, seed))]
+        gaps += sum(code in ("TW162", "TW163") for code in codes)
+        others += sum(code not in ("TW161", "TW162", "TW163") for code in codes)  # small groups there are
     assert others == 0
     assert gaps <= 5  # two attributes and their crossing in 20 tables, each wrong in 5 % by design: 3 expected
 
