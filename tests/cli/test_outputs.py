@@ -22,6 +22,9 @@ from trainwright.predict import predict_file
 TABLE = "age,city,bought\n" + "".join(f"{20 + i % 50},{'ab'[i % 2]},{'yn'[(i * 7) % 3 == 0]}\n" for i in range(120))
 
 
+NAMES = ("table.csv", "test.csv", "linked.yaml", "sealed.yml")
+
+
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a table, the same under a second name (a link), a test table, and a folder of tables; the commands run in it."""
@@ -29,6 +32,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("table.csv").write_text(TABLE)
     Path("test.csv").write_text(TABLE)
     Path("linked.yaml").symlink_to("table.csv")
+    Path("sealed.yml").symlink_to("test.csv")
     Path("parts").mkdir()
     Path("parts/1.csv").write_text(TABLE)
     return tmp_path
@@ -40,6 +44,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ["check", "table.csv", "--target", "bought", "--write", "linked.yaml"],
     ["check", "table.csv", "--target", "bought", "--write", "plan.csv"],
     ["check", "table.csv", "--target", "bought", "--test", "test.csv", "--write", "test.csv"],
+    ["check", "table.csv", "--target", "bought", "--test", "test.csv", "--write", "sealed.yml"],
+    ["plan", "table.csv", "--target", "bought", "--test", "test.csv", "-o", "sealed.yml"],
     ["check", "parts", "--target", "bought", "--write", "parts/1.csv"],
     ["plan", "table.csv", "--target", "bought", "-o", "table.csv"],
     ["plan", "table.csv", "--target", "bought", "-o", "linked.yaml"],
@@ -53,9 +59,8 @@ def test_a_plan_is_written_over_no_table_and_only_where_it_is_read_as_a_plan(
     error = capsys.readouterr().err
     assert "TW009" in error
     assert words[-2] in error
-    assert {path.name: path.read_text() for path in here.iterdir() if path.is_file()} == dict.fromkeys(
-        ("table.csv", "test.csv", "linked.yaml"), TABLE
-    )
+    assert ("would overwrite what is read" in error) == (Path(words[-1]).exists())
+    assert {path.name: path.read_text() for path in here.iterdir() if path.is_file()} == dict.fromkeys(NAMES, TABLE)
     assert Path("parts/1.csv").read_text() == TABLE
 
 
