@@ -11,6 +11,7 @@ import pytest
 from trainwright.bundle.sketches import LEAST, sketch, sketch_column
 from trainwright.runtime.columns import Coded
 from trainwright.runtime.schema import ColumnSchema
+from trainwright.runtime.steps import Decide
 
 NUMBER = ColumnSchema(name="n", kind="number")
 WORD = ColumnSchema(name="w", kind="category")
@@ -79,13 +80,15 @@ def test_texts_and_identifiers_leave_no_word(kind: str):
 
 def test_the_sketch_of_a_dataset_reads_open_rows_alone(rng: np.random.Generator):
     columns = {"n": np.concatenate([rng.normal(size=100), np.full(50, 1e6)]), "w": coded(["a"] * 100 + ["sealed"] * 50)}
-    dataset = SimpleNamespace(
-        splits=SimpleNamespace(open=np.arange(100)), table=SimpleNamespace(columns=columns), features=(NUMBER, WORD), classes=("no", "yes")
-    )
+    dataset = SimpleNamespace(splits=SimpleNamespace(open=np.arange(100)), table=SimpleNamespace(columns=columns), features=(), classes=("no", "yes"))
     outputs = np.column_stack([np.linspace(0, 1, 100), np.linspace(1, 0, 100)])
-    found = sketch(dataset, outputs)
+    found = sketch(dataset, outputs, features=(NUMBER, WORD), decide=Decide(classes=("no", "yes")))
     assert "sealed" not in json.dumps(found)
     assert max(found["features"]["n"]["grid"]["values"]) < 10
     assert found["answers"] == {"no": 0.5, "yes": 0.5}
     assert [sum(column["bins"]["counts"]) for column in found["predictions"]] == [100, 100]
     json.dumps(found, allow_nan=False)
+    late = sketch(dataset, outputs, features=(WORD,), decide=Decide(classes=("no", "yes"), threshold=0.9))
+    assert late["answers"] == {"no": 0.9, "yes": 0.1}  # as the bundle would say
+    assert list(late["features"]) == ["w"]
+    assert sketch(dataset, outputs[:, :1], features=(), decide=None)["answers"] == {}

@@ -171,6 +171,37 @@ def test_target_encoding_is_made_out_of_fold(rng: np.random.Generator) -> None:
     assert np.corrcoef(whole.step.apply(columns)[:, 0], y)[0, 1] > 0.9
 
 
+def test_target_encoding_counts_rows_by_their_weights(rng: np.random.Generator) -> None:
+    """By the formula, row by row; rows that all count the same, whatever, are what rows without weights are."""
+    code = rng.integers(0, 4, 400).astype(np.int32)
+    columns, schema = {"town": Coded(code, list("abcd"))}, (ColumnSchema(name="town", kind="category"),)
+    y, weight = rng.normal(code, 1.0 + code), np.where(rng.random(400) < 0.2, 0.0, rng.uniform(0.1, 5.0, 400))
+    made = target_encoding.fit(columns, schema, y, rng, weight=weight)
+    overall = np.average(y, weights=weight)
+    total = np.average((y - overall) ** 2, weights=weight)
+    for word in range(4):
+        own, counts = y[code == word], weight[code == word]
+        mean = np.average(own, weights=counts)
+        within, n = np.average((own - mean) ** 2, weights=counts), counts.sum() ** 2 / (counts**2).sum()
+        share = n * total / (n * total + within)
+        served = made.step.apply({"town": Coded(np.zeros(1, np.int32), ["abcd"[word]])})
+        assert served[0, 0] == pytest.approx(share * mean + (1 - share) * overall, rel=1e-6)
+    plain = target_encoding.fit(columns, schema, y, np.random.default_rng(0))
+    threes = target_encoding.fit(columns, schema, y, np.random.default_rng(0), weight=np.full(400, 3.0))
+    np.testing.assert_allclose(threes.matrix, plain.matrix, rtol=1e-6)
+    np.testing.assert_allclose(threes.step.values, plain.step.values, rtol=1e-6)
+
+
+@pytest.mark.parametrize("reads", ["scaled", "filled", "coded"])
+def test_recipes_hand_weights_to_what_averages_the_target(reads: str, rng: np.random.Generator) -> None:
+    code = rng.integers(0, 4, 400).astype(np.int32)
+    columns, schema, y = {"town": Coded(code, list("abcd"))}, (ColumnSchema(name="town", kind="category"),), rng.normal(code, 1.0)
+    weight = rng.uniform(0.1, 5.0, 400)
+    made = fit_recipe(reads, schema, columns, y, rng, weight=weight, transforms=(TargetEncoding(),))
+    (step,) = [step for _, step, _ in made.steps if step.kind == "encode"]
+    np.testing.assert_array_equal(step.values, target_encoding.fit(columns, schema, y, rng, weight=weight).step.values)
+
+
 def test_rare_unseen_and_missing_words_have_their_own_averages(rng: np.random.Generator) -> None:
     codes = np.repeat([0, 1, 2, 3, -1], [40, 40, 9, 9, 40]).astype(np.int32)
     y = np.repeat([0.0, 0.0, 1.0, 1.0, 1.0], [40, 40, 9, 9, 40])

@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
+from joblib.externals.loky import reusable_executor
 from learner_tables import CLASSES, edge_rows, training
 
 from trainwright import learners
@@ -25,7 +26,7 @@ def test_its_tables_say_what_interpret_says(task: str) -> None:
     fitted = learner.fit(given, Budget(), np.random.default_rng(0))
     rows = labelled(given)
     mean, unit = centre(rows)
-    model = learner._model(rows, given.features, Budget(), int(np.random.default_rng(0).integers(2**31)))  # type: ignore[attr-defined]
+    model = learner._model(rows, given.features, int(np.random.default_rng(0).integers(2**31)))  # type: ignore[attr-defined]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(rows.matrix.astype(np.float64), rows.labels if rows.classes else (rows.target - mean) / unit)
@@ -58,6 +59,13 @@ def test_a_curve_follows_the_effect_and_features_without_one_stay_flat(rng: np.r
     flat = fitted.predict(np.column_stack([np.zeros(39, np.float32), at]))[:, 0]
     assert np.ptp(flat) < 0.2
     assert isinstance(fitted.ship()[0], Additive)
+
+
+def test_threads_start_no_processes(rng: np.random.Generator) -> None:
+    given, *_ = training("binary", "coded", 60, rng)
+    before = reusable_executor._executor
+    learners.make("tabular/ebm", SMALL).fit(given, Budget(threads=2), np.random.default_rng(0))
+    assert reusable_executor._executor is before
 
 
 def test_rare_classes_do_not_stop_it(rng: np.random.Generator) -> None:

@@ -10,10 +10,13 @@ import pytest
 from sklearn.naive_bayes import CategoricalNB, GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
+from trainwright.features.recipe import fit_recipe
 from trainwright.learners.interface import Budget, Feature, Training
 from trainwright.learners.tabular.naive_bayes import NaiveBayes
 from trainwright.learners.tabular.nearest import Nearest
+from trainwright.runtime.schema import ColumnSchema
 from trainwright.runtime.steps import points as steps
+from trainwright.select.monotone import signs
 
 
 def fit(learner, X, y, weight=None, classes=0, features=()):
@@ -186,3 +189,18 @@ def test_a_weight_of_two_is_the_row_twice_for_bayes(rng, calibrated, classes):
     weighted = fit(learner, X, k, 1.0 + twice, classes=classes, features=features).predict(X)
     doubled = fit(dataclasses.replace(learner), X[index], k[index], classes=classes, features=features).predict(X)
     np.testing.assert_allclose(weighted, doubled, rtol=1e-8, atol=1e-10)
+
+
+def test_naive_bayes_counts_yes_and_no(rng):
+    """A column of the kind yes/no has shares, with gaps as without: no normal density."""
+    label = rng.integers(0, 2, 300)
+    column = np.where(rng.random(300) < 0.1, np.nan, (rng.random(300) < np.where(label == 1, 0.8, 0.3)).astype(float))
+    prepared = fit_recipe("coded", (ColumnSchema(name="member", kind="yesno"),), {"member": column}, None, rng)
+    given = Training("binary", prepared.matrix, prepared.features, target=label.astype(float), classes=2)
+    fitted = NaiveBayes(calibrated=False).fit(given, Budget(), rng)
+    assert fitted.notes == {"numbers": 0, "codes": 1}
+    known = ~np.isnan(column)
+    shares = np.array([[(label[known & (column == value)] == k).sum() + 1 for k in (0, 1)] for value in (0, 1)], float)
+    votes = shares / shares.sum(axis=0) * np.bincount(label)
+    np.testing.assert_allclose(fitted.predict(np.array([[0.0], [1.0]], np.float32)), votes / votes.sum(axis=1, keepdims=True), rtol=1e-6)
+    assert signs(prepared.features, {"member": "increasing"}) == (1,)  # and it can be constrained

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from trainwright.evidence.paired import paired_gain, row_losses
 from trainwright.plan.model import Plan
 from trainwright.plan.read import make_plan
 from trainwright.record.log import Log
+from trainwright.select import ablation as ablation_module
 from trainwright.select.ablation import RECORD, Ablation, recipes_of, recorded_choice, run_alone
 from trainwright.select.cost import cost_job, record_cost
 from trainwright.select.limits import Timer
@@ -116,6 +118,26 @@ def test_a_gain_that_may_be_chance_is_no_gain(rng: np.random.Generator, tmp_path
     assert not entry.kept
 
 
+def test_losses_are_weighted_as_gains_are_and_the_reason_for_none_is_told(
+    rng: np.random.Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, dataset = planned(made(rng, 600), transforms=["target_encoding"])
+    weight = rng.uniform(0.1, 5.0, 600)
+    losses = rng.uniform(size=(2, 600))
+    losses[0, :100] = np.nan
+    with Log(tmp_path) as log:
+        ablation = Ablation(plan=plan, dataset=dataclasses.replace(dataset, weight=weight), log=log, timer=NO_CLOCK)
+        entry = ablation._measured(0, *losses)
+        assert entry.loss == pytest.approx(np.average(losses[0, 100:], weights=weight[100:]))
+        assert entry.gain == pytest.approx(np.average((losses[1] - losses[0])[100:], weights=weight[100:]))
+        assert ablation._measured(0, np.full(600, np.nan), losses[1]).why == "no row was judged"
+        monkeypatch.setattr(ablation_module, "paired_gain", lambda *_, **__: None)  # as where too few draws are defined
+        none = ablation._measured(0, *losses)
+    assert "no interval" in none.why
+    assert none.loss == entry.loss
+    assert not none.kept
+
+
 def test_nested_folds_choose_for_themselves(rng: np.random.Generator, tmp_path: Path) -> None:
     plan, dataset = planned(made(rng, 400), transforms=["target_encoding"])
     assert dataset.splits.design == "nested"
@@ -124,8 +146,6 @@ def test_nested_folds_choose_for_themselves(rng: np.random.Generator, tmp_path: 
     # What an outer fold chose cannot depend on the rows that it tests.
     turned = dataset.target.copy()
     turned[dataset.splits.folds[0].test] = rng.normal(size=len(dataset.splits.folds[0].test)) * 50
-    import dataclasses
-
     changed = dataclasses.replace(dataset, target=turned)
     changed = dataclasses.replace(changed, digest=store.digest_of(changed))
     other, _ = chosen(plan, changed, tmp_path / "changed")

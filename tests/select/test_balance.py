@@ -19,7 +19,7 @@ from trainwright.errors import LearnerError, RequestError
 from trainwright.learners.interface import Feature, Training
 from trainwright.plan.read import make_plan
 from trainwright.select.balance import WAYS, balanced, class_weights
-from trainwright.select.decision import RULES, Decision, Rule, best_threshold, cross_fitted, fit_calibration
+from trainwright.select.decision import FLATTEST, RULES, Decision, Rule, best_threshold, cross_fitted, fit_calibration
 from trainwright.select.resolve import resolve
 
 TRUTHS = {"balanced_accuracy": balanced_accuracy_score, "f1": f1_score, "mcc": matthews_corrcoef, "accuracy": lambda y, p: float(np.mean(y == p))}
@@ -80,6 +80,19 @@ def test_smote_draws_between_rows_of_the_rare_class(words: int, rng: np.random.G
         assert np.isin(balanced(only, "smote", rng).numbers, (0, 1)).all()
 
 
+def test_smote_draws_weights_of_terms_as_numbers(rng: np.random.Generator) -> None:
+    """Each weight taken as a word would be a column of its own: hundreds, where there are two."""
+    given = training(rng, words=2)
+    assert given.numbers is not None
+    weights = given.numbers.copy()
+    weights[:, 2:] *= rng.uniform(0.2, 3.0, (300, 2))
+    features = tuple(dataclasses.replace(feature, kind="weight") for feature in given.features)
+    made = balanced(dataclasses.replace(given, numbers=weights, features=features), "smote", np.random.default_rng(1))
+    assert made.numbers is not None
+    assert not np.isin(made.numbers[300:, 2], weights[:, 2]).all()
+    assert made.numbers[300:, 2].min() >= 0
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_what_is_watched_is_weighted_and_never_drawn(way: str, rng: np.random.Generator) -> None:
     watch = training(rng, 50)
@@ -134,6 +147,20 @@ def test_classes_that_are_apart_give_finite_numbers() -> None:
     fitted = fit_calibration(raw, np.array([0.0, 0.0, 1.0, 1.0]), None)
     assert 0 < fitted.slope < 10
     assert np.isfinite(fitted.apply(raw)).all()
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_probabilities_that_point_the_wrong_way_become_the_shares(classes: int, rng: np.random.Generator) -> None:
+    """The slope stands at its floor, and the biases are the best beside that slope, not beside one below 0."""
+    truth = rng.choice(classes, p=[0.8, 0.2] if classes == 2 else [0.7, 0.2, 0.1], size=2000)
+    wrong = np.exp(-2.0 * np.eye(classes)[truth] + rng.normal(size=(2000, classes)))
+    raw = wrong / wrong.sum(axis=1, keepdims=True)
+    fitted = fit_calibration(raw, truth.astype(float), None)
+    assert fitted.slope == FLATTEST
+    said, shares = fitted.apply(raw), np.bincount(truth) / 2000
+    np.testing.assert_allclose(said.mean(axis=0), shares, atol=1e-3)
+    constant = log_loss(truth, np.tile(shares, (2000, 1)))
+    assert log_loss(truth, said) < constant + 2e-3
 
 
 @pytest.mark.parametrize("metric", RULES)

@@ -108,8 +108,9 @@ def lay_down(
         steps.append(("calibrate", decision.calibrate, (steps[-1][0],)))
     output: dict[str, Any] = {"kind": "classes", "classes": list(dataset.classes)} if dataset.classes else {"kind": "number"}
     output["from"] = steps[-1][0]
-    if dataset.classes:
-        steps.append(("decide", Decide(classes=dataset.classes, threshold=decision.threshold), (steps[-1][0],)))
+    decide = Decide(classes=dataset.classes, threshold=decision.threshold) if dataset.classes else None
+    if decide is not None:
+        steps.append(("decide", decide, (steps[-1][0],)))
     rows = _some(dataset, seed)
     bundle = write_bundle(
         folder,
@@ -117,7 +118,7 @@ def lay_down(
         output=output,
         steps=steps,
         features=features,
-        sketches=sketch(dataset, reference),
+        sketches=sketch(dataset, reference, features=features, decide=decide),
         marks={"contains_training_rows": pipeline.fitted.holds_rows or any(len(step.times) for step in windows)},
         notes=_notes(windows) | ({"monotone": dict(promised)} if promised else {}),
     )

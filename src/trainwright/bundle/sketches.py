@@ -1,6 +1,6 @@
 """Reference sketches: what training rows and predictions looked like, so that a monitor can later say what has moved.
 
-Takes    the open rows' columns, and the predictions for them.
+Takes    the open rows' columns, as callers send them, and the predictions for them.
 Gives    JSON: for each column the share of missing cells and its distribution; the same for predictions.
 Why      nobody's rows ship: no word of fewer than 10 rows, no bin of fewer than 10 rows, no exact extreme; numbers are rounded to a
          thousandth of their spread, so that no grid point is one person's exact figure. Free text and identifiers leave nothing but counts.
@@ -8,6 +8,7 @@ Why      nobody's rows ship: no word of fewer than 10 rows, no bin of fewer than
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from trainwright.data.dataset import Dataset
 from trainwright.runtime.columns import Coded, Column, Floats, take
 from trainwright.runtime.schema import ColumnSchema
+from trainwright.runtime.steps import Decide
 
 LEAST = 10  # rows behind anything that is told
 MAX_WORDS = 200
@@ -22,21 +24,24 @@ GRID = np.arange(1, 100) / 100
 PRIVATE = ("text", "identifier", "image", "audio")
 
 
-def sketch(dataset: Dataset, outputs: Floats) -> dict[str, Any]:
+def sketch(dataset: Dataset, outputs: Floats, *, features: Sequence[ColumnSchema], decide: Decide | None) -> dict[str, Any]:
     """The reference that a bundle carries.
 
-    Takes   `outputs` (open rows, outputs): predictions for the open rows, best out of fold.
+    Takes   `outputs` (open rows, outputs): predictions for the open rows, best out of fold; `features`: the columns that the bundle reads from raw
+            rows; `decide`: how it answers, None where it predicts a number.
     Gives   {"rows", "features": {name: column}, "predictions": [column, …], "answers": {class: share}}; a column is {"kind", "rows", "missing"}
             with "grid" {"shares", "values"} and "bins" {"edges", "counts"} for numbers, "words" {word: rows} and "other" for words.
             `edges` part the line into one bin more than there are edges; a value on an edge belongs to the bin above.
     """
     rows = dataset.splits.open
-    answers = np.bincount(outputs.argmax(axis=1), minlength=len(dataset.classes)) if dataset.classes else np.empty(0, np.int64)
+    answers = np.empty(0, np.int64) if decide is None else np.bincount(decide.numbers(outputs), minlength=len(decide.classes))
     return {
         "rows": len(rows),
-        "features": {feature.name: sketch_column(take(dataset.table.columns[feature.name], rows), feature) for feature in dataset.features},
+        "features": {feature.name: sketch_column(take(dataset.table.columns[feature.name], rows), feature) for feature in features},
         "predictions": [{"kind": "number", **_numbers(column)} for column in outputs.T],
-        "answers": {name: float(count) / max(1, len(outputs)) for name, count in zip(dataset.classes, answers.tolist(), strict=True)},
+        "answers": {
+            name: float(count) / max(1, len(outputs)) for name, count in zip(dataset.classes if decide else (), answers.tolist(), strict=True)
+        },
     }
 
 

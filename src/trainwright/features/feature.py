@@ -17,10 +17,15 @@ Reads = Literal["scaled", "filled", "coded", "columns", "environment", "nothing"
 """
 
 
+Kind = Literal["number", "indicator", "code", "weight"]
+"""What a feature holds: a `number`, which may be scaled; an `indicator`, 1 or 0; a `code`, a category number, to be split by equality; a `weight`,
+mostly 0 and else how much of something there is: a number that keeps its scale."""
+
+
 @dataclass(frozen=True, slots=True)
 class Feature:
     """One column of the feature matrix: its name, the table column that it comes from, and what it holds."""
 
     name: str
     origin: str
-    kind: Literal["number", "indicator", "code"]  # a code is a category number, to be split by equality
+    kind: Kind

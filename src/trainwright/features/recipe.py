@@ -60,12 +60,14 @@ def fit_recipe(
     *,
     classes: int = 0,
     unit: Rows | None = None,
+    weight: Floats | None = None,
     transforms: Sequence[Entry] = (),
 ) -> Prepared:
     """Fit the transforms that `reads` asks for on these rows, and of `transforms` those that change this recipe.
 
     Takes   the schema of the columns that may be learned from; `columns` holds at least these, all of the same length. `classes` of the target, 0
-            for a number; `unit` (rows,): rows that an out-of-fold encoder keeps together.
+            for a number; `unit` (rows,): rows that an out-of-fold encoder keeps together; `weight` (rows,): how much each row counts
+            for what averages the target.
     Gives   features in the order numbers, yes/no, dates, ordered, categories, then those of `transforms`. There may be none at all: learners then
             fall back to a constant.
     """
@@ -97,7 +99,7 @@ def fit_recipe(
         add("categories", few)
         add("many_categories", many)
     for number, entry in enumerate(asked):
-        for place, (name, fitted) in enumerate(_asked(entry, reads, schema, columns, target, rng, classes, unit)):
+        for place, (name, fitted) in enumerate(_asked(entry, reads, schema, columns, target, rng, classes, unit, weight)):
             add(f"{name}{number}_{place}", fitted)
     return _joined(fits, schema, columns, target, rng, scaled=reads == "scaled", before=before)
 
@@ -127,10 +129,11 @@ def _asked(
     rng: np.random.Generator,
     classes: int,
     unit: Rows | None,
+    weight: Floats | None,
 ) -> Iterator[tuple[str, Fit | None]]:
     """What one transform of the plan adds to the matrix."""
     if isinstance(entry, TargetEncoding):
-        yield "target", target_encoding.fit(columns, _of(schema, entry.columns, "category"), target, rng, classes=classes, unit=unit)
+        yield "target", target_encoding.fit(columns, _of(schema, entry.columns, "category"), target, rng, classes=classes, unit=unit, weight=weight)
     elif isinstance(entry, Binning):
         yield "bins", binning.fit(columns, _of(schema, entry.columns, "number"), target, rng, bins=entry.bins, indicators=entry.indicators)
     elif isinstance(entry, ShortText):

@@ -31,8 +31,10 @@ def fit(
     *,
     classes: int = 0,
     unit: Rows | None = None,
+    weight: Floats | None = None,
 ) -> Fit | None:
-    """`classes` is 0 where the target is a number; `unit` says which rows stay in one fold: those of one group.
+    """`classes` is 0 where the target is a number; `unit` says which rows stay in one fold: those of one group; `weight` (rows,)
+    how much each counts.
 
     Words of fewer than RARE rows share one average; so do missing cells. A row without a target takes part in nothing. None without a target.
     """
@@ -40,6 +42,7 @@ def fit(
     if y is None or not names or np.isnan(y).all():
         return None
     outputs = _outputs(y, classes)
+    counts = np.ones(len(y)) if weight is None else weight
     part = _parts(np.arange(len(y)) if unit is None else unit, rng)
     vocabularies = tuple(count(words(columns, name)).words for name in names)
     made = np.empty((len(y), len(names) * outputs.shape[1]), np.float32)
@@ -49,8 +52,8 @@ def fit(
         own = made[:, number * outputs.shape[1] : (number + 1) * outputs.shape[1]]
         for fold in range(FOLDS):
             inside = part == fold
-            own[inside] = _averages(code[~inside], outputs[~inside], len(vocabulary) + 2)[code[inside]]
-        tables.append(_averages(code, outputs, len(vocabulary) + 2))
+            own[inside] = _averages(code[~inside], outputs[~inside], counts[~inside], len(vocabulary) + 2)[code[inside]]
+        tables.append(_averages(code, outputs, counts, len(vocabulary) + 2))
     step = Encode(columns=tuple(names), vocabularies=vocabularies, values=np.concatenate(tables))
     told = ["average of the target"] if outputs.shape[1] == 1 else [f"share of class {number}" for number in range(outputs.shape[1])]
     return Fit(step, made, tuple(Feature(f"{name}: {what}", name, "number") for name in names for what in told))
@@ -74,18 +77,25 @@ def _codes(column: Coded, vocabulary: Sequence[str], index: dict[str, int]) -> R
     return positions(column, index, unseen=len(vocabulary), missing=len(vocabulary) + 1).astype(np.int64)
 
 
-def _averages(code: Rows, outputs: Floats, size: int) -> Matrix:
-    """float32 (size, outputs): the shrunken average of each code; the overall one where a code has no row."""
-    known = ~np.isnan(outputs[:, 0])
-    code, outputs = code[known], outputs[known]
+def _averages(code: Rows, outputs: Floats, counts: Floats, size: int) -> Matrix:
+    """float32 (size, outputs): the shrunken average of each code; the overall one where a code has no row.
+
+    Rows count as `counts` (rows,) says; n is then (Σ counts)² / Σ counts², as many rows as would know as much if all counted the same.
+    Source  Kish (1965), Survey Sampling, §11.7, for n.
+    """
+    known = ~np.isnan(outputs[:, 0]) & (counts > 0)
+    code, outputs, counts = code[known], outputs[known], counts[known]
     if not len(code):
         return np.zeros((size, outputs.shape[1]), np.float32)
     table = np.empty((size, outputs.shape[1]))
-    rows = np.bincount(code, minlength=size).astype(np.float64)
+    total = np.bincount(code, weights=counts, minlength=size)
+    rows = np.divide(total**2, np.bincount(code, weights=counts**2, minlength=size), out=np.zeros(size), where=total > 0)
     for number, values in enumerate(outputs.T):
-        overall, spread = float(values.mean()), float(values.var())
-        mean = np.divide(np.bincount(code, weights=values, minlength=size), rows, out=np.full(size, overall), where=rows > 0)
-        within = np.divide(np.bincount(code, weights=(values - mean[code]) ** 2, minlength=size), rows, out=np.zeros(size), where=rows > 0)
+        overall = float(np.average(values, weights=counts))
+        spread = float(np.average((values - overall) ** 2, weights=counts))
+        mean = np.divide(np.bincount(code, weights=counts * values, minlength=size), total, out=np.full(size, overall), where=total > 0)
+        squares = np.bincount(code, weights=counts * (values - mean[code]) ** 2, minlength=size)
+        within = np.divide(squares, total, out=np.zeros(size), where=total > 0)
         below = spread * rows + within
         weight = np.divide(spread * rows, below, out=np.zeros(size), where=below > 0)
         table[:, number] = weight * mean + (1 - weight) * overall

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from trainwright.features.feature import Feature
+from trainwright.features.feature import Feature, Kind
 from trainwright.features.transform import RARE, Fit, words
 from trainwright.runtime.columns import Coded, Columns, Floats, Matrix
 from trainwright.runtime.schema import ColumnSchema
@@ -66,9 +66,7 @@ def fit(
         step = Text(**settings, directions=_directions(step, column, directions, rng))
     told = [f"direction {number + 1}" for number in range(step.width - step.flagged)] if directions else vocabulary
     named = [f"{schema.name}: {what}" for what in told or [f"bucket {number}" for number in range(buckets)]]
-    kind: Literal["number", "indicator"] = (
-        "number" if directions else "indicator"
-    )  # terms keep their weights: scaled one by one, the rarest would weigh most
+    kind: Kind = "number" if directions else "weight"  # terms keep their weights: scaled one by one, the rarest would weigh most
     features = [*(Feature(name, schema.name, kind) for name in named)]
     features += [Feature(f"{schema.name} is missing", schema.name, "indicator")] * step.flagged
     return Fit(step, step.apply(columns), tuple(features))

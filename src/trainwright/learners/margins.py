@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from trainwright.evidence.softmax import least_log_loss
 from trainwright.runtime.columns import Floats, Matrix
 
 FOLDS = 5
-STEPS = 100  # of Newton's method at most: it takes about ten
 BLOCK = 2**22  # cells that are hashed at once
 
 Places = np.ndarray[Any, np.dtype[np.int64]]
@@ -64,12 +64,8 @@ def calibrate(margins: Floats, labels: Places, weight: Floats) -> tuple[Floats, 
     scores = np.concatenate([np.zeros_like(margins), margins], axis=1) if two else margins
     unit = np.sqrt(np.average(scores**2, axis=0, weights=weight))
     unit = np.where(unit > 0, unit, 1.0)
-    free = np.ones(scores.shape[1], bool)
-    while True:
-        scale, offset = _newton(scores / unit, labels, weight, free)
-        if not (scale < 0).any():
-            break
-        free &= scale >= 0
+    targets = _targets(labels, weight, scores.shape[1])
+    scale, offset = least_log_loss(scores / unit, targets, weight, tie=np.eye(scores.shape[1]), least=0.0)
     scale = scale / unit
     return (scale[1:], offset[1:] - offset[:1]) if two else (scale, offset - offset.mean())
 
@@ -80,57 +76,3 @@ def _targets(labels: Places, weight: Floats, classes: int) -> Floats:
     targets = np.repeat((1.0 / (rows + classes))[labels, None], classes, axis=1)
     targets[np.arange(len(labels)), labels] = ((rows + 1.0) / (rows + classes))[labels]
     return targets
-
-
-def _newton(scores: Floats, labels: Places, weight: Floats, free: np.ndarray[Any, np.dtype[np.bool_]]) -> tuple[Floats, Floats]:
-    """Least log loss of softmax(scale · score + offset) against the smoothed targets; scales that are not free stay 0."""
-    classes = scores.shape[1]
-    targets = _targets(labels, weight, classes)
-    scale: Floats = free.astype(np.float64)
-    offset: Floats = np.zeros(classes)
-    moved = np.concatenate([free, np.ones(classes, bool)])
-    loss, shares = _loss(scores, targets, weight, scale, offset)
-    for _ in range(STEPS):
-        error = weight[:, None] * (shares - targets)
-        gradient = np.concatenate([(error * scores).sum(axis=0), error.sum(axis=0)])[moved]
-        if np.abs(gradient).max(initial=0.0) <= 1e-10 * weight.sum():
-            break
-        hessian = _hessian(scores, shares, weight)[np.ix_(moved, moved)]
-        hessian[np.diag_indices(len(hessian))] += 1e-10 * weight.sum()  # adding one number to all offsets changes nothing
-        step = np.zeros(2 * classes)
-        step[moved] = np.linalg.solve(hessian, -gradient)
-        fall = float(step[moved] @ gradient)
-        size = 1.0
-        while size > 1e-10:
-            tried = scale + size * step[:classes], offset + size * step[classes:]
-            reached, there = _loss(scores, targets, weight, *tried)
-            if reached <= loss + 1e-4 * size * fall:
-                break
-            size /= 2
-        else:
-            break  # as near as float64 comes
-        (scale, offset), loss, shares = tried, reached, there
-    return scale, offset
-
-
-def _loss(scores: Floats, targets: Floats, weight: Floats, scale: Floats, offset: Floats) -> tuple[float, Floats]:
-    lines = scores * scale + offset
-    lines -= lines.max(axis=1, keepdims=True)
-    grown = np.exp(lines)
-    total = grown.sum(axis=1, keepdims=True)
-    return float(-(weight[:, None] * targets * (lines - np.log(total))).sum()), grown / total
-
-
-def _hessian(scores: Floats, shares: Floats, weight: Floats) -> Floats:
-    """(2 classes, 2 classes), the scales first."""
-    both = np.concatenate([shares * scores, shares], axis=1)
-    weighted = weight[:, None] * both
-    outer = -(weighted.T @ both)
-    classes = scores.shape[1]
-    at = np.arange(classes)
-    outer[at, at] += (weighted[:, :classes] * scores).sum(axis=0)
-    cross = weighted[:, :classes].sum(axis=0)
-    outer[at, at + classes] += cross
-    outer[at + classes, at] += cross
-    outer[at + classes, at + classes] += weighted[:, classes:].sum(axis=0)
-    return np.asarray(outer)

@@ -235,11 +235,15 @@ class Ablation:
         """The gain of one transform, from the losses of the rows with it and without it."""
         rows = np.arange(self.dataset.table.rows)
         unit, weight = self.dataset.splits.unit_of(self.dataset.group, rows), self.dataset.weight
+        known = np.isfinite(full) & np.isfinite(without) & (True if weight is None else weight > 0)
+        if not known.any():
+            return Judged(place, False, why="no row was judged")
+        loss = float(np.average(full[known], weights=None if weight is None else weight[known]))
         gain = paired_gain(full, without, unit=unit, weight=weight, seed=self.plan.seed)
         if gain is None:
-            return Judged(place, False, why="no row was judged")
+            return Judged(place, False, loss=loss, why="there is no interval of its gain")
         kept = gain[1] > 0
-        return Judged(place, kept, *gain, float(np.nanmean(full)), "" if kept else "its gain is not clearly above 0")
+        return Judged(place, kept, *gain, loss, "" if kept else "its gain is not clearly above 0")
 
     def _job(self, reads: Reads, places: Places) -> Job:
         name, left = _name(reads, places), self.left()

@@ -94,7 +94,7 @@ def _smote(training: Training, rng: np.random.Generator) -> Training:
     fewest = int(counts[counts > 0].min())
     if fewest < 2:
         raise _cannot("a class has a single row")
-    words = [index for index, feature in enumerate(training.features) if feature.kind != "number"]
+    words = [index for index, feature in enumerate(training.features) if feature.kind in ("indicator", "code")]
     options: dict[str, Any] = {"k_neighbors": min(NEIGHBOURS, fewest - 1), "random_state": _seed(rng)}
     if not words:
         sampler = SMOTE(**options)

@@ -86,6 +86,7 @@ def fit_pipeline(
         rng,
         classes=len(dataset.classes),
         unit=unit,
+        weight=None if dataset.weight is None else dataset.weight[rows],
         transforms=use.transforms,
     )
 

@@ -15,12 +15,13 @@ from typing import Any, Final
 import numpy as np
 
 from trainwright.evidence import METRICS
+from trainwright.evidence.softmax import least_log_loss
 from trainwright.runtime.columns import Floats
 from trainwright.runtime.steps.calibrate import SMALLEST, Calibrate
 
 RULES: Final = ("accuracy", "balanced_accuracy", "f1", "mcc")  # metrics of answers that a threshold may make best
 LIKELIEST: Final = "likeliest"
-NEWTON: Final = 50  # steps at most; about 8 are usual
+FLATTEST: Final = 1e-3  # slope: below it the order of the rows would turn round
 PULL: Final = 0.1  # of the slope towards 1, beside the sum of the rows' losses: what keeps it finite where the classes are apart
 GRID: Final = 2000  # thresholds that are tried, at equally many rows each
 
@@ -84,52 +85,13 @@ def cross_fitted(rule: Rule, raw: Sequence[Floats], truth: Sequence[Floats], wei
 
 
 def fit_calibration(raw: Floats, truth: Floats, weight: Floats | None) -> Calibrate:
-    """The slope and the biases under which these probabilities have the smallest log loss; found by Newton's method, the loss is convex in them."""
+    """The slope, not below FLATTEST, and the biases under which these probabilities have the smallest log loss."""
     classes = raw.shape[1]
     z = np.log(np.maximum(raw, SMALLEST))
     given = np.ones(len(z)) if weight is None else weight
     said = np.eye(classes)[truth.astype(np.int64)]
-    at = np.zeros(classes + 1)
-    at[0] = 1.0
-    loss = _loss(at, z, said, given)
-    for _ in range(NEWTON):
-        gradient, hessian = _slopes(at, z, said, given)
-        step = np.linalg.solve(hessian, gradient)
-        size = 1.0
-        while (new := _loss(at - size * step, z, said, given)) > loss and size > 1e-8:
-            size /= 2
-        at, gain, loss = at - size * step, loss - new, new
-        if gain <= 1e-10 * max(1.0, abs(loss)):
-            break
-    bias = at[1:] - at[1:].mean()
-    return Calibrate(slope=float(max(at[0], 1e-3)), bias=np.asarray(bias))
-
-
-def _scores(at: Floats, z: Floats) -> tuple[Floats, Floats]:
-    """Log probabilities and probabilities, (rows, classes) each."""
-    scores = at[0] * z + at[1:]
-    scores -= scores.max(axis=1, keepdims=True)
-    logs = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
-    return logs, np.exp(logs)
-
-
-def _loss(at: Floats, z: Floats, said: Floats, weight: Floats) -> float:
-    logs, _ = _scores(at, z)
-    return float(-(weight @ (said * logs).sum(axis=1)) + 0.5 * PULL * (at[0] - 1.0) ** 2 + 0.5e-3 * (at[1:] @ at[1:]))
-
-
-def _slopes(at: Floats, z: Floats, said: Floats, weight: Floats) -> tuple[Floats, Floats]:
-    """Gradient and Hessian of the loss in (slope, biases)."""
-    _, p = _scores(at, z)
-    error = (p - said) * weight[:, None]
-    mean = (p * z).sum(axis=1, keepdims=True)
-    gradient = np.r_[(error * z).sum() + PULL * (at[0] - 1.0), error.sum(axis=0) + 1e-3 * at[1:]]
-    hessian = np.zeros((len(at), len(at)))
-    hessian[0, 0] = weight @ (p * (z - mean) ** 2).sum(axis=1) + PULL
-    hessian[0, 1:] = hessian[1:, 0] = weight @ (p * (z - mean))
-    weighted = p * weight[:, None]
-    hessian[1:, 1:] = np.diag(weighted.sum(axis=0) + 1e-3) - weighted.T @ p
-    return gradient, hessian
+    slope, bias = least_log_loss(z, said, given, tie=np.ones((classes, 1)), least=FLATTEST, pull=PULL)
+    return Calibrate(slope=float(slope[0]), bias=bias - bias.mean())
 
 
 def best_threshold(metric: str, probability: Floats, truth: Floats, weight: Floats | None) -> float:

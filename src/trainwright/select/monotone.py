@@ -97,4 +97,5 @@ def signs(features: Sequence[Feature], monotone: Mapping[str, str]) -> tuple[int
     """For each feature 1, -1 or 0 (free): the feature that is a constrained column itself. Whether the column has a value stays free. () for none."""
     if not monotone:
         return ()
-    return tuple(SIGN[monotone[f.origin]] if f.kind == "number" and f.name == f.origin and f.origin in monotone else 0 for f in features)
+    own = ("number", "indicator")  # yes or no, where its gaps are kept
+    return tuple(SIGN[monotone[f.origin]] if f.kind in own and f.name == f.origin and f.origin in monotone else 0 for f in features)

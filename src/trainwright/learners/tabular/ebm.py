@@ -83,7 +83,7 @@ class ExplainableBoosting:
         seed = int(rng.integers(2**31))
         if rows.constant or unit == 0:
             return constantly(average(rows))
-        model = self._model(rows, training.features, budget, seed)
+        model = self._model(rows, training.features, seed)
         target = rows.labels if rows.classes else (rows.target - mean) / unit
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="interpret")  # what it says of missing values and pairs concerns its own pictures
@@ -91,7 +91,7 @@ class ExplainableBoosting:
         steps = _steps(model, rows, mean, unit)
         return Fitted(predict=in_turn(steps), ship=lambda: steps, notes=_notes(model, training.features))
 
-    def _model(self, rows: Labelled, features: Sequence[Feature], budget: Budget, seed: int) -> Any:
+    def _model(self, rows: Labelled, features: Sequence[Feature], seed: int) -> Any:
         glassbox = need("interpret.glassbox", extra=EXTRA, to="train an explainable boosting machine")
         kind = glassbox.ExplainableBoostingClassifier if rows.classes else glassbox.ExplainableBoostingRegressor
         smallest = int(np.bincount(rows.labels).min()) if rows.classes else len(rows.target)
@@ -110,7 +110,7 @@ class ExplainableBoosting:
             interaction_smoothing_rounds=self.smoothing,
             min_samples_leaf=self.min_samples_leaf,
             max_leaves=self.max_leaves,
-            n_jobs=budget.threads if budget.threads > 1 else 1,
+            n_jobs=1,  # more would be processes, started from a worker that was forked
             random_state=seed,
         )
 

@@ -117,7 +117,7 @@ class NaiveBayes:
 def _coded(features: tuple[Feature, ...], columns: int) -> np.ndarray:
     """(features,) which are codes: categories, and 0 or 1."""
     kinds = [feature.kind for feature in features] or ["number"] * columns
-    return np.array([kind != "number" for kind in kinds], bool)
+    return np.array([kind in ("indicator", "code") for kind in kinds], bool)
 
 
 def _differences(scale: Floats, classes: int) -> Floats:
