@@ -64,7 +64,8 @@ def train(
         chosen = stages.chosen_transforms(log)  # beside the baselines, by what was lost without each
         progress.stage("shipping", "refitting the best on all open rows")
         follow = replay.shipped if replay else None
-        shipped = ship_winner(plan, dataset, outcomes, engine, log, timer, keep_back=keep_back(plan.time, timer.pace), follow=follow, chosen=chosen)
+        reserve = keep_back(plan.time, timer.pace, len(dataset.splits.measured))
+        shipped = ship_winner(plan, dataset, outcomes, engine, log, timer, keep_back=reserve, follow=follow, chosen=chosen)
         bundle = stages.place_bundle(shipped, log)
         progress.stage("measuring", "the bundle that ships, through the runtime that serves")
         evidence = stages.measure_bundle(plan, dataset, outcomes, shipped, bundle, log)  # opens the sealed rows, once

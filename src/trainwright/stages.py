@@ -102,7 +102,11 @@ def after_earlier_sessions(timer: Timer, log: Log) -> Timer:
 
 def still_time(timer: Timer, dataset: Dataset, log: Log) -> None:
     """Raises Infeasible (TW072) when reading has used up what a first model needs."""
-    if timer.limit is not None and timer.left() < keep_back(timer.limit, timer.pace) + FIRST - grace(timer.limit) and log.last("searched") is None:
+    if (
+        timer.limit is not None
+        and timer.left() < keep_back(timer.limit, timer.pace, len(dataset.splits.measured)) + FIRST - grace(timer.limit)
+        and log.last("searched") is None
+    ):
         raise Infeasible(
             "TW072",
             f"reading and checking {dataset.table.rows:,} rows took {timer.spent():.1f} s of {timer.limit:g} s",

@@ -235,7 +235,8 @@ def test_a_busy_machine_needs_more_for_the_end() -> None:
     assert Timer(0.0, 60.0, lambda: 100.0, lambda: 1.0).at_the_pace_so_far().pace == 4.0
     assert Timer(0.0, 60.0, lambda: 0.1, lambda: 0.001).at_the_pace_so_far().pace == 1.0  # too short to tell
     assert end_reserve(60.0, 1.0, busy.pace) > end_reserve(60.0, 1.0, calm.pace)
-    assert keep_back(10.0, 4.0) <= 4.0  # something is left for a model
+    assert keep_back(10.0, 4.0, 10**6) <= 5.0  # something is left for a model
+    assert keep_back(60.0, 1.0, 6000) < keep_back(60.0, 1.0, 20_000) == keep_back(60.0, 1.0, 10**6)  # more are drawn in blocks
 
 
 def test_the_reserve_grows_with_the_limit_and_the_refit() -> None:

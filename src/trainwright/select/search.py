@@ -163,8 +163,10 @@ class Search:
         """Whether a bundle that is not there now would come too late. The first may use what a run is allowed beyond its limit."""
         if self.plan.time is None:
             return False
-        nothing = self.log.last("baseline shipped") is None
-        return self.timer.left() + (grace(self.plan.time) if nothing else 0.0) < keep_back(self.plan.time, self.timer.pace)
+        keep = keep_back(self.plan.time, self.timer.pace, len(self.dataset.splits.measured))
+        if self.log.last("baseline shipped") is None:  # without it there is no run at all, and what is kept back is a guess on the safe side
+            return self.timer.left() + grace(self.plan.time) < keep / 2
+        return self.timer.left() < keep
 
     def _next_job(self, queue: list[int], errands: dict[int, Job], beside: list[Job], outcomes: dict[int, Outcome], forecast: Forecast) -> Job | None:
         """What to start now: an errand whose candidate is done, a baseline, what runs beside them, else the first candidate that fits the time."""
@@ -211,7 +213,7 @@ class Search:
             return float("inf")
         best = self._best(outcomes)
         refit = refit_seconds(best.fit_seconds, self.dataset) if best else 0.5
-        return self.timer.left() - end_reserve(self.plan.time, refit, self.timer.pace)
+        return self.timer.left() - end_reserve(self.plan.time, refit, self.timer.pace, len(self.dataset.splits.measured))
 
     def _job(self, number: int, forecast: Forecast) -> Job:
         choice = self.plan.learners[number]
