@@ -3,8 +3,8 @@
 Takes    a `Scanned` with `chunks`, what was asked of its columns, the room where columns go.
 Gives    `Described` and the typed column of every column, in order; numbers and codes are mapped from files without a name.
 Why      a table may be several times as large as memory. Each question to the cells is one pass over the source with all columns that have it:
-         1 which columns are plain numbers (they are written at once); 2 a sample of the others' cells, by which kinds are inferred; 3 typing;
-         then again, for columns whose sample was contradicted or whose numbers turn out to be words. Mostly there are three.
+         1 which columns are plain numbers (they are written at once), and a sample of the others' cells, by which kinds are inferred; 2 typing;
+         then again, for columns whose sample was contradicted or whose numbers turn out to be words. Mostly there are two.
 """
 
 from __future__ import annotations
