@@ -7,26 +7,65 @@ Source   XGBoost's `doc/model.schema` and `common::Decision`; CatBoost's `catboo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
 from trainwright.learners.graphs import EQ, GT, LEAF, LT, Grown, Nodes, tree_graph
-from trainwright.learners.rows import Labelled, spread
-from trainwright.runtime.columns import Floats
+from trainwright.learners.interface import Budget, Training
+from trainwright.learners.rows import Labelled, centre, spread, watched
+from trainwright.runtime.columns import Floats, Matrix
 from trainwright.runtime.step import Step
 from trainwright.runtime.steps import Linear, Link, Onnx
 
 
-def boosted_steps(trees: Iterable[Nodes], start: Floats, rows: Labelled, mean: float, unit: float) -> tuple[Step, ...]:
-    """The trees' scores, the scores (outputs,) that they start from, then what turns them into probabilities or into the target's unit."""
-    features, outputs = rows.matrix.shape[1], rows.outputs
-    scores = Onnx(graph=tree_graph(trees, features=features, outputs=outputs), features=features, outputs=outputs)
-    if not rows.classes:
-        return scores, Linear(weights=np.array([[unit]]), offset=start * unit + mean)
-    added = Linear(weights=np.eye(outputs), offset=start)
-    return scores, added, Link(name="logistic" if outputs == 1 else "softmax"), *spread(rows.present, rows.classes)
+@dataclass(frozen=True, slots=True, eq=False)
+class Boosted:
+    """What the trees of one fit are grown towards: places among the classes seen, or a number less its mean, in standard deviations."""
+
+    rows: Labelled
+    mean: float
+    unit: float
+
+    @classmethod
+    def of(cls, rows: Labelled) -> Self:
+        return cls(rows, *centre(rows))
+
+    @property
+    def constant(self) -> bool:
+        """Whether there is nothing to grow towards."""
+        return self.rows.constant or self.unit == 0
+
+    @property
+    def target(self) -> Any:
+        """(rows,) whole numbers or float64."""
+        return self.rows.labels if self.rows.classes else self._scaled(self.rows.target)
+
+    def watched(self, training: Training, budget: Budget) -> tuple[Matrix, Floats, Floats | None] | None:
+        """Features, target as the trees see it, and weights of the rows to stop by; None where there are none, or the rounds are given."""
+        seen = watched(training, self.rows) if budget.iterations is None else None
+        return seen and (seen[0], seen[1] if self.rows.classes else self._scaled(seen[1]), seen[2])
+
+    def predictions(self, of: Callable[[Matrix], Any], matrix: Matrix) -> Floats:
+        """(rows, outputs) from what the library says: probabilities of the classes seen, or scores. It is not asked about no rows."""
+        if not len(matrix):
+            return np.empty((0, self.rows.classes or 1))
+        given = np.asarray(of(matrix), np.float64).reshape(len(matrix), -1)
+        return self.rows.in_place(given) if self.rows.classes else given * self.unit + self.mean
+
+    def steps(self, trees: Iterable[Nodes], start: Floats) -> tuple[Step, ...]:
+        """The trees' scores, the scores (outputs,) that they start from, then what turns them into probabilities or into the target's unit."""
+        rows, features, outputs = self.rows, self.rows.matrix.shape[1], self.rows.outputs
+        scores = Onnx(graph=tree_graph(trees, features=features, outputs=outputs), features=features, outputs=outputs)
+        if not rows.classes:
+            return scores, Linear(weights=np.array([[self.unit]]), offset=start * self.unit + self.mean)
+        added = Linear(weights=np.eye(outputs), offset=start)
+        return scores, added, Link(name="logistic" if outputs == 1 else "softmax"), *spread(rows.present, rows.classes)
+
+    def _scaled(self, target: Floats) -> Floats:
+        return np.asarray((target - self.mean) / self.unit)
 
 
 def xgboost_nodes(model: dict[str, Any]) -> Iterator[Nodes]:

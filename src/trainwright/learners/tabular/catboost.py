@@ -21,9 +21,9 @@ import numpy as np
 
 from trainwright.errors import need
 from trainwright.learners import settings as check
-from trainwright.learners.boosted import boosted_steps, catboost_nodes, catboost_start
+from trainwright.learners.boosted import Boosted, catboost_nodes, catboost_start
 from trainwright.learners.interface import Budget, Card, Fitted, LogUniform, Space, Training, Uniform
-from trainwright.learners.rows import Labelled, average, centre, constantly, constraints, labelled, watched
+from trainwright.learners.rows import Labelled, average, constantly, constraints, labelled
 from trainwright.runtime.columns import Floats, Matrix
 from trainwright.runtime.step import Step
 
@@ -82,21 +82,18 @@ class CatBoost:
     def fit(self, training: Training, budget: Budget, rng: np.random.Generator) -> Fitted:
         library = need("catboost", extra="boost", to="train CatBoost")
         rows = labelled(training)
-        mean, unit = centre(rows)
-        if rows.constant or unit == 0 or not _varies(rows.matrix):
+        boosted = Boosted.of(rows)
+        if boosted.constant or not _varies(rows.matrix):
             return constantly(average(rows))
-        target = rows.labels if rows.classes else (rows.target - mean) / unit
-        made = library.Pool(rows.matrix, target, weight=rows.weight, thread_count=budget.threads)
+        made = library.Pool(rows.matrix, boosted.target, weight=rows.weight, thread_count=budget.threads)
         stop: dict[str, Any] = {}
-        if budget.iterations is None and (seen := watched(training, rows)) is not None:
-            aside = library.Pool(seen[0], seen[1] if rows.classes else (seen[1] - mean) / unit, weight=seen[2], thread_count=budget.threads)
+        if (seen := boosted.watched(training, budget)) is not None:
+            aside = library.Pool(seen[0], seen[1], weight=seen[2], thread_count=budget.threads)
             stop = {"eval_set": aside, "early_stopping_rounds": self.patience, "use_best_model": True}
         model = library.CatBoost(self._parameters(rows, budget, int(rng.integers(2**31)), constraints(training)))
         model.fit(made, **stop)
         kept = int(model.tree_count_)
-        return Fitted(
-            _Predict(model, rows, mean, unit, budget.threads), _Ship(model, rows, mean, unit), iterations=max(1, kept), notes={"trees": kept}
-        )
+        return Fitted(_Predict(model, boosted, budget.threads), _Ship(model, boosted), iterations=max(1, kept), notes={"trees": kept})
 
     def _parameters(self, rows: Labelled, budget: Budget, seed: int, monotone: list[int] | None) -> dict[str, Any]:
         task: dict[str, Any] = {"loss_function": "RMSE"}
@@ -126,34 +123,25 @@ def _varies(matrix: Matrix) -> bool:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Predict:
     model: Any
-    rows: Labelled
-    mean: float
-    unit: float
+    boosted: Boosted
     threads: int
 
     def __call__(self, matrix: Matrix) -> Floats:
-        if not len(matrix):
-            return np.empty((0, self.rows.classes or 1))
-        kind = "Probability" if self.rows.classes else "RawFormulaVal"
-        given = np.asarray(self.model.predict(matrix, prediction_type=kind, thread_count=self.threads), np.float64).reshape(len(matrix), -1)
-        if not self.rows.classes:
-            return given * self.unit + self.mean
-        return self.rows.in_place(given)
+        kind = "Probability" if self.boosted.rows.classes else "RawFormulaVal"
+        return self.boosted.predictions(lambda given: self.model.predict(given, prediction_type=kind, thread_count=self.threads), matrix)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Ship:
     model: Any
-    rows: Labelled
-    mean: float
-    unit: float
+    boosted: Boosted
 
     def __call__(self) -> tuple[Step, ...]:
         with tempfile.TemporaryDirectory() as folder:  # the library gives its trees as a file, and in no other way
             path = Path(folder) / "model.json"
             self.model.save_model(str(path), format="json")
             model = json.loads(path.read_bytes())
-        return boosted_steps(catboost_nodes(model), catboost_start(model), self.rows, self.mean, self.unit)
+        return self.boosted.steps(catboost_nodes(model), catboost_start(model))
 
 
 LEARNER = CatBoost

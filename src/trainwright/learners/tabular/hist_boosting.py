@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainwright.learners import settings as check
-from trainwright.learners.boosted import boosted_steps
+from trainwright.learners.boosted import Boosted
 from trainwright.learners.graphs import hist_nodes
 from trainwright.learners.interface import Budget, Card, Fitted, LogUniform, Space, Training, Uniform
-from trainwright.learners.rows import Labelled, average, centre, constantly, constraints, few_codes, labelled, watched
+from trainwright.learners.rows import Labelled, average, constantly, constraints, few_codes, labelled
 from trainwright.runtime.columns import Floats, Matrix
 from trainwright.runtime.step import Step
 
@@ -77,26 +77,23 @@ class HistBoosting:
         from threadpoolctl import threadpool_limits
 
         rows = labelled(training)
-        mean, unit = centre(rows)
-        if rows.constant or unit == 0:
+        boosted = Boosted.of(rows)
+        if boosted.constant:
             return constantly(average(rows))
-        watch = watched(training, rows) if budget.iterations is None else None
+        watch = boosted.watched(training, budget)
         aside: dict[str, Any] = {}
         if watch is not None:
-            aside = {"X_val": watch[0], "y_val": watch[1] if rows.classes else (watch[1] - mean) / unit, "sample_weight_val": watch[2]}
+            aside = {"X_val": watch[0], "y_val": watch[1], "sample_weight_val": watch[2]}
         sets = few_codes(training, rows.matrix, min(MOST_CATEGORIES, self.max_bins))
         model = self._model(rows, sets, budget.iterations, int(rng.integers(2**31)), constraints(training), watched=watch is not None)
-        target = rows.labels if rows.classes else (rows.target - mean) / unit
         with threadpool_limits(budget.threads, "openmp"):  # it takes every core otherwise, and its threads spin
-            model.fit(rows.matrix, target, sample_weight=rows.weight, **aside)
+            model.fit(rows.matrix, boosted.target, sample_weight=rows.weight, **aside)
         kept = len(model._predictors)
         if watch is not None:  # scikit-learn keeps the trees after the best one as well
             kept = max(1, int(np.argmax(model.validation_score_)))
             del model._predictors[kept:]
         trees = sum(len(each) for each in model._predictors)
-        return Fitted(
-            _Predict(model, rows, mean, unit, budget.threads), _Ship(model, sets, rows, mean, unit), iterations=kept, notes={"trees": trees}
-        )
+        return Fitted(_Predict(model, boosted, budget.threads), _Ship(model, boosted, sets), iterations=kept, notes={"trees": trees})
 
     def _model(self, rows: Labelled, sets: NDArray[np.bool_], iterations: int | None, seed: int, monotone: list[int] | None, *, watched: bool) -> Any:
         from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
@@ -123,29 +120,21 @@ class HistBoosting:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Predict:
     model: Any
-    rows: Labelled
-    mean: float
-    unit: float
+    boosted: Boosted
     threads: int
 
     def __call__(self, matrix: Matrix) -> Floats:
         from threadpoolctl import threadpool_limits
 
-        if not len(matrix):
-            return np.empty((0, self.rows.classes or 1))
         with threadpool_limits(self.threads, "openmp"):
-            if not self.rows.classes:
-                return np.asarray(self.model.predict(matrix))[:, None] * self.unit + self.mean
-            return self.rows.in_place(self.model.predict_proba(matrix))
+            return self.boosted.predictions(self.model.predict_proba if self.boosted.rows.classes else self.model.predict, matrix)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Ship:
     model: Any
+    boosted: Boosted
     sets: NDArray[np.bool_]
-    rows: Labelled
-    mean: float
-    unit: float
 
     def __call__(self) -> tuple[Step, ...]:
         columns, categories = list(range(len(self.sets))), []
@@ -153,9 +142,9 @@ class _Ship:
             columns = [*np.flatnonzero(self.sets).tolist(), *np.flatnonzero(~self.sets).tolist()]
             found = self.model._preprocessor.named_transformers_["encoder"].categories_
             categories = [np.asarray(values, np.float64)[~np.isnan(np.asarray(values, np.float64))] for values in found]
-        trees = hist_nodes((tree for each in self.model._predictors for tree in each), self.rows.outputs, columns=columns, categories=categories)
-        start = np.asarray(self.model._baseline_prediction, np.float64).reshape(self.rows.outputs)
-        return boosted_steps(trees, start, self.rows, self.mean, self.unit)
+        outputs = self.boosted.rows.outputs
+        trees = hist_nodes((tree for each in self.model._predictors for tree in each), outputs, columns=columns, categories=categories)
+        return self.boosted.steps(trees, np.asarray(self.model._baseline_prediction, np.float64).reshape(outputs))
 
 
 LEARNER = HistBoosting

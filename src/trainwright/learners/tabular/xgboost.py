@@ -18,9 +18,9 @@ import numpy as np
 
 from trainwright.errors import need
 from trainwright.learners import settings as check
-from trainwright.learners.boosted import boosted_steps, xgboost_nodes, xgboost_start
+from trainwright.learners.boosted import Boosted, xgboost_nodes, xgboost_start
 from trainwright.learners.interface import Budget, Card, Fitted, LogUniform, Space, Training, Uniform
-from trainwright.learners.rows import Labelled, average, centre, constantly, constraints, few_codes, labelled, watched
+from trainwright.learners.rows import Labelled, average, constantly, constraints, few_codes, labelled
 from trainwright.runtime.columns import Floats, Matrix
 from trainwright.runtime.step import Step
 
@@ -92,23 +92,22 @@ class XGBoost:
     def fit(self, training: Training, budget: Budget, rng: np.random.Generator) -> Fitted:
         library = need("xgboost", extra="boost", to="train XGBoost")
         rows = labelled(training)
-        mean, unit = centre(rows)
-        if rows.constant or unit == 0:
+        boosted = Boosted.of(rows)
+        if boosted.constant:
             return constantly(average(rows))
         asked = self._parameters(rows, budget, int(rng.integers(2**31)), constraints(training))
         sets = few_codes(training, rows.matrix, MOST_CATEGORIES)
         like: dict[str, Any] = {"feature_types": np.where(sets, "c", "q").tolist(), "enable_categorical": True, "nthread": budget.threads}
-        target = rows.labels if rows.classes else (rows.target - mean) / unit
-        made = library.QuantileDMatrix(rows.matrix, target, weight=rows.weight, max_bin=self.max_bin, **like)
+        made = library.QuantileDMatrix(rows.matrix, boosted.target, weight=rows.weight, max_bin=self.max_bin, **like)
         stop: dict[str, Any] = {}
-        if budget.iterations is None and (seen := watched(training, rows)) is not None:
-            aside = library.DMatrix(seen[0], seen[1] if rows.classes else (seen[1] - mean) / unit, weight=seen[2], **like)
+        if (seen := boosted.watched(training, budget)) is not None:
+            aside = library.DMatrix(seen[0], seen[1], weight=seen[2], **like)
             stop = {"evals": [(aside, "watch")], "early_stopping_rounds": self.patience, "verbose_eval": False}
         booster = library.train(asked, made, num_boost_round=budget.iterations or self.iterations, **stop)
         kept = booster.best_iteration + 1 if stop else booster.num_boosted_rounds()
         booster = booster[:kept]
         booster.set_param({"nthread": budget.threads})
-        return Fitted(_Predict(booster, rows, mean, unit), _Ship(booster, rows, mean, unit), iterations=kept, notes={"trees": kept * rows.outputs})
+        return Fitted(_Predict(booster, boosted), _Ship(booster, boosted), iterations=kept, notes={"trees": kept * rows.outputs})
 
     def _parameters(self, rows: Labelled, budget: Budget, seed: int, monotone: list[int] | None) -> dict[str, Any]:
         task = {"objective": "reg:squarederror", "eval_metric": "rmse"}
@@ -130,29 +129,24 @@ class XGBoost:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Predict:
     booster: Any
-    rows: Labelled
-    mean: float
-    unit: float
+    boosted: Boosted
 
     def __call__(self, matrix: Matrix) -> Floats:
-        if not len(matrix):
-            return np.empty((0, self.rows.classes or 1))
-        given = np.asarray(self.booster.inplace_predict(matrix), np.float64).reshape(len(matrix), -1)
-        if not self.rows.classes:
-            return given * self.unit + self.mean
-        return self.rows.in_place(given / given.sum(axis=1, keepdims=True) if given.shape[1] > 1 else given)  # the library's are float32
+        return self.boosted.predictions(self._given, matrix)
+
+    def _given(self, matrix: Matrix) -> Floats:
+        given = np.asarray(self.booster.inplace_predict(matrix), np.float64)
+        return given / given.sum(axis=1, keepdims=True) if given.ndim > 1 and given.shape[1] > 1 else given  # the library's are float32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Ship:
     booster: Any
-    rows: Labelled
-    mean: float
-    unit: float
+    boosted: Boosted
 
     def __call__(self) -> tuple[Step, ...]:
         model = json.loads(bytes(self.booster.save_raw("json")))
-        return boosted_steps(xgboost_nodes(model), xgboost_start(model, self.rows.outputs), self.rows, self.mean, self.unit)
+        return self.boosted.steps(xgboost_nodes(model), xgboost_start(model, self.boosted.rows.outputs))
 
 
 LEARNER = XGBoost
