@@ -35,7 +35,7 @@ class ExplainableBoosting:
     max_rounds: int = 5000  # trees of each curve, at most
     patience: int = 100  # rounds without a better loss
     bags: int = 8  # models of rows drawn anew, whose mean is taken: smoother curves, and their spread is known
-    pairs: int = 10  # pairs of features that have a table of their own
+    pairs: int = 5  # pairs of features that have a table of their own; 10 took 1.3 to 1.8 times as long and were no better (docs/architecture.md)
     max_bins: int = 256  # of one feature's curve
     max_pair_bins: int = 32  # of each side of a pair's table
     max_leaves: int = 2
@@ -56,8 +56,9 @@ class ExplainableBoosting:
         ),
         extra=EXTRA,
         package="interpret",
-        seconds=lambda rows, features, outputs: 2.0 + max(1, outputs if outputs > 2 else 1) * (0.05 * features + 3e-5 * rows * features),
-        effort=lambda settings: settings.bags / 8 * (1 + settings.pairs / 10) / 2 * min(settings.max_rounds, 100 / settings.learning_rate) / 5000,
+        # Measured: processor seconds of one thread, 295 × 10 to 20,000 × 10 and 380 × 30 numbers, two classes: within a factor of 2.
+        seconds=lambda rows, features, outputs: 1.5 + max(1, outputs if outputs > 2 else 1) * (0.1 * features + 2e-5 * rows * features),
+        effort=lambda settings: settings.bags / 8 * (1 + settings.pairs / 10) / 1.5 * min(settings.max_rounds, 100 / settings.learning_rate) / 5000,
         memory=lambda rows, features, outputs: 250e6 + 40.0 * rows * features + 60.0 * rows * max(1, outputs),
     )
     space: ClassVar[Space] = {
