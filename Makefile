@@ -10,7 +10,7 @@ demo: .venv/.installed-tables
 	@echo "The command is in $(BIN): source $(BIN)/activate"
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: check-static
 	$(BIN)/python -m pytest -q -m "not slow and not shared" -x -n 2 --dist loadfile

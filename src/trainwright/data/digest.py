@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainwright.data.dataset import Dataset
-from trainwright.data.room import Room, blocks, in_threads
+from trainwright.data.room import THREADS, Room, blocks, in_threads
 from trainwright.data.words import digest_of_words
 from trainwright.record.digests import digest_json
 from trainwright.runtime.columns import Coded, Column, Floats
@@ -27,7 +27,8 @@ def digest_of(dataset: Dataset, room: Room | None = None) -> str:
     struck = [dataset.struck] if len(dataset.struck) else []  # none, for most: then the digest is that of a dataset without the notion
     row_lists += [rows for fold in (*splits.folds, *(fold for folds in splits.inner for fold in folds)) for rows in (fold.train, fold.test)]
     described = dataset.table.described
-    columns = in_threads(lambda d: digest_column(dataset.table.columns[d.schema.name], room), described, rows=dataset.table.rows)
+    threads = THREADS if room is None else room.threads
+    columns = in_threads(lambda d: digest_column(dataset.table.columns[d.schema.name], room), described, rows=dataset.table.rows, threads=threads)
     return digest_json(
         {
             "columns": [[d.schema.as_dict(), d.role, column] for d, column in zip(described, columns, strict=True)],

@@ -84,8 +84,13 @@ class Room:
 
     @property
     def rows(self) -> int:
-        """How many rows a check of the data may look at: it holds about a hundred bytes for each."""
-        return self.step // 100
+        """How many rows a check of the data may look at: it holds about two hundred bytes for each."""
+        return self.step // 200
+
+    @property
+    def threads(self) -> int:
+        """How many columns may be worked on at the same time: one where the cap is small, since each holds arrays of its own."""
+        return THREADS if self.step > LEAST else 1
 
     def parts(self, size: int) -> int:
         """In how many parts work on `size` bytes is done, so that each holds no more than `step`."""
@@ -117,14 +122,14 @@ class Spill:
             return mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) if self.size else b""  # keeps the file, which has no name any more
 
 
-def in_threads(function: Callable[[T], R], items: Iterable[T], *, rows: int) -> list[R]:
-    """`function` of each item, in order; by two threads where the table has many `rows`.
+def in_threads(function: Callable[[T], R], items: Iterable[T], *, rows: int, threads: int = THREADS) -> list[R]:
+    """`function` of each item, in order; by several threads where the table has many `rows`.
 
     For columns, on which numpy, Polars and hashlib work without holding Python up. Two, since each holds a column's arrays while it works.
     """
-    if rows < LONG:
+    if rows < LONG or threads == 1:
         return [function(item) for item in items]
-    with ThreadPoolExecutor(THREADS) as pool:  # in the caller's context: numpy's `errstate` is part of it
+    with ThreadPoolExecutor(threads) as pool:  # in the caller's context: numpy's `errstate` is part of it
         return [done.result() for done in [pool.submit(copy_context().run, function, item) for item in items]]
 
 

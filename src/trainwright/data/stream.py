@@ -128,7 +128,8 @@ def describe_streamed(scanned: Scanned, asked: Asked, room: Room) -> tuple[tuple
     looks |= _looks(scanned, again, asked, sample)
     attempts: dict[str, Attempt] = {}
     done = [name for name in plain if name not in asked.kinds and name not in grouped]
-    numbers = dict(zip(done, in_threads(lambda name: _numbers(name, asked.role(name), plain[name], room), done, rows=scanned.height), strict=True))
+    counted = in_threads(lambda name: _numbers(name, asked.role(name), plain[name], room), done, rows=scanned.height, threads=room.threads)
+    numbers = dict(zip(done, counted, strict=True))
     plain.clear()
     for name, dtype in scanned.dtypes.items():
         role = asked.role(name)
@@ -295,7 +296,8 @@ def _typed(scanned: Scanned, schemas: Mapping[str, ColumnSchema], room: Room) ->
         for name, schema in schemas.items()
     }
     for start, frame in _chunks(scanned, list(schemas)):
-        in_threads(lambda name: typings[name].add(frame[name], start), typings, rows=scanned.height)  # noqa: B023  # all are done when it returns
+        add = lambda name: typings[name].add(frame[name], start)  # noqa: B023, E731  # all are done when `in_threads` returns
+        in_threads(add, typings, rows=scanned.height, threads=room.threads)
     return typings
 
 

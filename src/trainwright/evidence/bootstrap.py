@@ -31,11 +31,12 @@ Statistic = Callable[[Floats], Floats]
 """From counts (draws, units) to values (statistics, draws), NaN where not defined."""
 
 
-def blocks(unit: Rows, units: int, seed: int, most: int = MOST_UNITS) -> tuple[Rows, int]:
-    """Units in at most `most` random blocks: (block of each row, blocks). With few units, each is its own block.
+def blocks(unit: Rows, units: int, seed: int, most: int | None = None) -> tuple[Rows, int]:
+    """Units in at most `most` random blocks (MOST_UNITS when not said): (block of each row, blocks). With few units, each is its own block.
 
     The mean square between random blocks is unbiased for the variance between units, with a relative error of √(2 / blocks): 1 % of MOST_UNITS.
     """
+    most = MOST_UNITS if most is None else most
     if units <= most:
         return unit, units
     block_of = np.empty(units, dtype=np.int64)
