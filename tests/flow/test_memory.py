@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 import trainwright
+from trainwright import stages
 from trainwright.data import store
 from trainwright.data.room import Room
 from trainwright.engine import memory
@@ -80,7 +81,8 @@ def test_a_run_on_a_sample_is_made_again_to_the_same_digests(run: Any, tmp_path:
 def test_a_cost_that_could_not_be_measured_is_told_in_the_same_words_when_repeated(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cost, "MEASURE", "math:sqrt")  # which takes no such arguments
+    for module in (cost, stages):  # each has the name of its own
+        monkeypatch.setattr(module, "MEASURE", "math:sqrt")  # which takes no such arguments
     made = trainwright.train(table, target="label", rows=800, candidates=1, workers=1, out=tmp_path / "runs", progress=False)
     monkeypatch.undo()
     assert any("was not measured (failed)" in note for note in made.evidence["notes"])

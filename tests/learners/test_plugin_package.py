@@ -133,9 +133,10 @@ def test_killed_and_resumed_it_comes_to_the_same_digests(run: dict[str, Any], cl
     process.wait()
     (folder,) = (path.parent for path in tmp_path.glob("*/events.jsonl"))
     assert not (folder / "summary.json").exists()
-    refused = cli("train", "--resume", folder, site=None, exit_code=2)
-    assert refused["code"] == "TW012"
-    assert NAME in refused["what"]
+    if moment != "shipped":  # after that nobody needs the learner any more: the bundle is there
+        refused = cli("train", "--resume", folder, site=None, exit_code=2)
+        assert refused["code"] == "TW012"
+        assert NAME in refused["what"]
     resumed = cli("train", "--resume", folder, site=site)
     assert (resumed["model_digest"], resumed["bundle_digest"]) == (run["model_digest"], run["bundle_digest"])
 
