@@ -142,7 +142,9 @@ def _scores(first: Run, other: Run, metric: str) -> Json:
         thresholds={name: at for name, at in (("", mine.threshold), ("other", theirs.threshold)) if at is not None},
         seed=first.plan.seed,
     )
-    return entry | {"paired": True, "rows": len(mine.rows), "metrics": drawn["other"]}
+    apart = one["source"]["digest"] != two["source"]["digest"]
+    why = "the files differ: rows are paired by their numbers, at which both have the same targets" if apart else ""
+    return entry | {"paired": True, "why": why, "rows": len(mine.rows), "metrics": drawn["other"]}
 
 
 def _measured(run: Run) -> _Measured:

@@ -21,12 +21,14 @@ from trainwright.engine.calls import write_frames
 from trainwright.engine.interface import Engine, open_engine
 from trainwright.engine.memory import for_workers
 from trainwright.errors import FindingStop, Interrupted, MachineError, RequestError, SourceError
+from trainwright.measuring import measure_bundle
 from trainwright.plan.model import Plan
 from trainwright.plan.read import dump_plan
 from trainwright.record import files
 from trainwright.record.log import Log
 from trainwright.report.write import write_report
 from trainwright.run import Run
+from trainwright.select.ablation import recorded_choice
 from trainwright.select.limits import Timer, keep_back, means_of
 from trainwright.select.resolve import DEFAULT_SECONDS, default_memory, workers_of
 from trainwright.select.search import Replay
@@ -61,14 +63,14 @@ def train(
         plan = stages.resolve_plan(asked, dataset, log)  # nothing is left on "auto"
         progress.plan(plan, log.folder)
         outcomes = stages.search_candidates(plan, dataset, log, engine, timer, progress, replay)  # baselines first; test rows still sealed
-        chosen = stages.chosen_transforms(log)  # beside the baselines, by what was lost without each
+        chosen = recorded_choice(log)  # beside the baselines, by what was lost without each
         progress.stage("shipping", "refitting the best on all open rows")
         follow = replay.shipped if replay else None
         reserve = keep_back(plan.time, timer.pace, len(dataset.splits.measured))
         shipped = ship_winner(plan, dataset, outcomes, engine, log, timer, keep_back=reserve, follow=follow, chosen=chosen)
         bundle = stages.place_bundle(shipped, log)
         progress.stage("measuring", "the bundle that ships, through the runtime that serves")
-        evidence = stages.measure_bundle(plan, dataset, outcomes, shipped, bundle, log)  # opens the sealed rows, once
+        evidence = measure_bundle(plan, dataset, outcomes, shipped, bundle, log)  # opens the sealed rows, once
         bundle = stages.complete_bundle(plan, dataset, outcomes, shipped, evidence, log)
         stages.write_summary(plan, dataset, outcomes, shipped, evidence, bundle, log, timer)
         write_report(log.folder)

@@ -109,6 +109,12 @@ class Run:
         return path.read_text(encoding="utf-8") if path.is_file() else None
 
 
+def same_as_recorded(path: Path, digest: str) -> None:
+    """Raises CheckFailed (TW083) when a file of the run is no longer the one that the log names."""
+    if not path.exists() or digest_file(path) != digest:
+        raise CheckFailed("TW083", "a file of the run is not the one that was written", where=str(path), fix="restore it from a copy, or train again")
+
+
 def latest_run(out: Path) -> Run:
     """The newest run in `out` that ended, or the newest at all. Raises RequestError (TW005) when there is none."""
     folders = [path.parent for path in out.glob(f"*/{NAME}")]

@@ -3,45 +3,36 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from trainwright import evidence as ev
 from trainwright import runtime
 from trainwright._version import __version__
 from trainwright.bundle.ship import baseline_folder, ship_job
 from trainwright.bundle.write import add_evidence
 from trainwright.data import store
-from trainwright.data.cleaning import told
 from trainwright.data.dataset import Dataset
 from trainwright.data.prepare import BEYOND
-from trainwright.data.windows import check_same, seen_beside, windows_of
 from trainwright.engine.interface import Engine
 from trainwright.engine.interface import Outcome as JobOutcome
 from trainwright.errors import CheckFailed, Infeasible
-from trainwright.evidence.opening import open_sealed
 from trainwright.plan.model import Plan
 from trainwright.plan.read import dump_plan, read_plan
-from trainwright.plan.transforms import Windows, derived
 from trainwright.record import files
-from trainwright.record.digests import digest_bytes, digest_file
+from trainwright.record.digests import digest_bytes
 from trainwright.record.log import Log
 from trainwright.repeat import lock
 from trainwright.report.card import card_text
-from trainwright.run import SUMMARY, Run
-from trainwright.runtime.columns import Columns, Floats, Rows, take_all
-from trainwright.select.ablation import FOLDER, Ablation, recipes_of, recorded_choice
+from trainwright.run import SUMMARY, Run, same_as_recorded
+from trainwright.select.ablation import FOLDER, Ablation, recipes_of
 from trainwright.select.candidate import PREDICTIONS
 from trainwright.select.cost import EVENT, MEASURE, cost_job, in_words, record_cost
 from trainwright.select.limits import Timer, end_reserve, grace, keep_back
-from trainwright.select.outcome import Outcome, choose, procedure, recorded
+from trainwright.select.outcome import Outcome, choose, recorded
 from trainwright.select.resolve import resolve
 from trainwright.select.search import Replay, Search
-from trainwright.select.transforms import Chosen, plain_of
+from trainwright.select.transforms import plain_of
 from trainwright.tasks import TASKS
 
 PRELOAD = (
@@ -59,7 +50,6 @@ PRELOAD = (
 """What the worker server imports once, so that a candidate starts in milliseconds."""
 
 SCHEMA_VERSION = 1
-CELLS = 4_000_000  # that are predicted together when a model is measured
 FIRST = 1.0  # second that a first model takes, at least
 ENOUGH_TO_END = 6.0  # seconds that a resumed run has at least, beside what comes after its search
 
@@ -121,7 +111,7 @@ def resolve_plan(asked: Plan, dataset: Dataset, log: Log) -> Plan:
     path = log.folder / "plan.yaml"
     done = log.last("plan")
     if done is not None:
-        _same_as_recorded(path, done.what["digest"])
+        same_as_recorded(path, done.what["digest"])
         return read_plan(path)
     plan = resolve(asked, dataset)
     text = dump_plan(plan, full=True)
@@ -129,17 +119,6 @@ def resolve_plan(asked: Plan, dataset: Dataset, log: Log) -> Plan:
     files.write_text(log.folder / "lock.txt", lock(plan))
     log.append("plan", digest=digest_bytes(text.encode()), candidates=len(plan.learners), threads=plan.threads, workers=plan.workers)
     return read_plan(path)
-
-
-def _same_as_recorded(path: Path, digest: str) -> None:
-    """Raises CheckFailed (TW083) when a file of the run is no longer the one that the log names."""
-    if not path.exists() or digest_file(path) != digest:
-        raise CheckFailed("TW083", "a file of the run is not the one that was written", where=str(path), fix="restore it from a copy, or train again")
-
-
-def chosen_transforms(log: Log) -> Chosen | None:
-    """Which of the plan's transforms each recipe uses, as the search chose; None where there was nothing to choose."""
-    return recorded_choice(log)
 
 
 def search_candidates(
@@ -216,123 +195,6 @@ def place_bundle(shipped: dict[str, Any], log: Log) -> runtime.Bundle:
     if bundle.model_digest != shipped["model_digest"]:
         raise CheckFailed("TW083", "the bundle is not the one that was shipped", where=str(place), fix="train again")
     return bundle
-
-
-def measure_bundle(
-    plan: Plan, dataset: Dataset, outcomes: list[Outcome], shipped: dict[str, Any], bundle: runtime.Bundle, log: Log
-) -> dict[str, Any]:
-    """Evidence: on the sealed rows through the runtime, or of the nested procedure where too few rows could be sealed."""
-    path = log.folder / "evidence.json"
-    done = log.last("measured", model_digest=bundle.model_digest)
-    if done is not None:
-        _same_as_recorded(path, done.what["digest"])
-        measured: dict[str, Any] = files.read_json(path)
-        return measured
-    assert dataset.target is not None
-    task, splits = TASKS[plan.task], dataset.splits
-    baselines = {outcome.learner: outcome for outcome in outcomes if outcome.baseline and outcome.status == "done"}
-    if splits.design == "sealed":
-        open_sealed(log, bundle.model_digest)
-        rows = splits.measured
-        windows = windows_of(plan.transforms, dataset)
-        prediction: Floats = outputs_of_sealed(bundle, dataset, windows)
-        shipped_too = {
-            name: runtime.load(baseline_folder(log.folder, outcome.number))
-            for name, outcome in baselines.items()
-            if log.last("baseline shipped", number=outcome.number) is not None
-        }
-        others = {name: outputs_of_sealed(baseline, dataset, windows) for name, baseline in shipped_too.items()}
-        thresholds = {name: one.threshold for name, one in {"": bundle, **shipped_too}.items()}
-        each: dict[str, tuple[float, ...]] = {name: () if at is None else (at,) for name, at in thresholds.items()}
-        notes: tuple[str, ...] = ()
-        if any(step.target for step in bundle.windows):
-            dry = "the past of the target is what was known when training ended; a server that is told outcomes as they come in knows more"
-            notes = (dry,)
-        if splits.how.startswith("time"):
-            notes += ("rows that follow one another in time are alike; the intervals take them as independent and are too narrow for that",)
-    else:
-        rows = splits.measured
-        whole = procedure(outcomes, plan.metric, [fold.test for fold in splits.folds], splits.repeats, log.folder)
-        picked, prediction = whole.picked, whole.prediction[:, rows]
-        each = {"": whole.thresholds, **{name: outcome.thresholds for name, outcome in baselines.items()}}
-        others = {name: outcome.read_predictions(log.folder)[:, rows] for name, outcome in baselines.items()}
-        names = {outcome.number: outcome.learner for outcome in outcomes}
-        ships, total = shipped["number"], len(splits.folds)
-        others_chosen = len(picked) - (ships in picked)
-        notes = (
-            f"the procedure chose the candidate that ships ({names[ships]}) in {picked.get(ships, 0)} of {total} outer folds"
-            + (f" and {others_chosen} other {'candidate' if others_chosen == 1 else 'candidates'} in the rest" if others_chosen else ""),
-        )
-        if ships != choose(outcomes, plan.metric)[0].number:
-            notes += ("what ships is NOT what the procedure chooses on all rows: better candidates could not be shipped, so the figures flatter it",)
-    notes += told(dataset.cleaned)
-    if BEYOND in dataset.dropped:
-        used = len(splits.open)
-        cost = log.last(EVENT)
-        notes += (in_words({} if cost is None else cost.what, plan.metric, used, used + dataset.dropped[BEYOND]),)
-    measured = ev.measure(
-        task,
-        dataset.target[rows],
-        prediction,
-        baselines=others,
-        metric=plan.metric,
-        unit=splits.unit_of(dataset.group, rows),
-        weight=None if dataset.weight is None else dataset.weight[rows],
-        classes=dataset.classes,
-        thresholds={name: splits.at_measured(values) for name, values in each.items() if values},
-        seed=plan.seed,
-        design=splits.design,
-        notes=(*notes, *_how_decided(plan, bundle)),
-    )
-    measured["thresholds"] = list(each[""])
-    predictions = files.array_bytes(prediction[None] if prediction.ndim == 2 else prediction)
-    files.write(log.folder / PREDICTIONS, predictions)  # of the measured rows, in their order: another run may be compared with them row by row
-    files.write_json(path, measured)
-    log.append(
-        "measured",
-        model_digest=bundle.model_digest,
-        design=splits.design,
-        rows=len(rows),
-        digest=digest_file(path),
-        predictions=digest_bytes(predictions),
-    )
-    return measured
-
-
-def _how_decided(plan: Plan, bundle: runtime.Bundle) -> tuple[str, ...]:
-    """From which probability the second class is said, and why; nothing where the likeliest is."""
-    if bundle.threshold is None:
-        return ()
-    why = f"where {ev.METRICS[plan.threshold].title} was best out of fold" if plan.threshold in ev.METRICS else "as the plan says"
-    return (f"the class {bundle.classes[1]!r} is said from a probability of {bundle.threshold:.4g} on, {why}",)
-
-
-def outputs_of_sealed(bundle: runtime.Bundle, dataset: Dataset, windows: Sequence[Windows]) -> Floats:
-    """What a bundle says of the sealed rows, from the columns that it reads: a part of the rows at a time, unless it looks back.
-
-    A bundle that looks back has its own history; beside it, it is given what a server would have seen as well: rows without a target and, where
-    the plan's `windows` leave the history out, the open rows. What it makes of the past must be what training made of it.
-
-    Raises BundleError (TW055) when it is not.
-    """
-    if not bundle.windows:
-        return predicted(bundle, dataset, dataset.splits.sealed)
-    sealed = take_all({feature.name: dataset.table.columns[feature.name] for feature in bundle.features}, dataset.splits.sealed)
-    seen: Columns = sealed
-    asked = {derived(entry): entry for entry in windows}
-    for step in bundle.windows:
-        seen = step.after(seen_beside(dataset, asked[step.names], step)).apply(seen)
-        check_same(dataset, seen, step.names, dataset.splits.sealed)
-    return bundle.outputs_of(seen)
-
-
-def predicted(bundle: runtime.Bundle, dataset: Dataset, rows: Rows) -> Floats:
-    """What a bundle predicts for some rows, float64 (rows, outputs); a part of the rows at a time is taken from the columns."""
-    outputs = np.empty((len(rows), bundle.width))
-    size = max(1, CELLS // max(1, len(dataset.features)))
-    for start in range(0, len(rows), size):
-        outputs[start : start + size] = bundle.outputs_of(take_all(dataset.columns, rows[start : start + size]))
-    return outputs
 
 
 def complete_bundle(

@@ -171,3 +171,13 @@ def test_thresholds_enter_the_comparison_of_answers(tables: Path, tmp_path: Path
     sealed = store.load(moved.folder / "data").splits.sealed
     raw = pl.read_csv(tables / "fair.csv")[sealed.tolist()]
     assert (moved.bundle.predict(raw) == np.where(moved.bundle.predict_proba(raw)[:, 1] >= at, "yes", "no")).all()
+
+
+def test_rows_of_another_file_are_paired_by_their_numbers_and_it_is_said(runs: dict[str, Run], tables: Path, tmp_path: Path) -> None:
+    frame = pl.read_csv(tables / "fair.csv").with_columns(pl.col("age") + 0.5)  # the same people, a column made anew
+    frame.write_csv(tmp_path / "fair.csv")
+    other = train(tmp_path / "fair.csv", tmp_path / "out", "lightgbm", SMALL, target="affair")
+    (scores,) = trainwright.compare(runs["boosted"], other)["scores"]
+    assert scores["paired"]
+    assert "files differ" in scores["why"]
+    assert trainwright.compare(runs["boosted"], runs["smaller"])["scores"][0]["why"] == ""

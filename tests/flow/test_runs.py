@@ -142,24 +142,16 @@ def test_reproduce_says_no_when_the_record_was_changed(runs: dict[str, dict[str,
     assert again["same"] is False
 
 
+def fair_command(tables: Path, out: Path) -> list[str]:
+    """The run of `fair.csv` that `runs["binary"]` is, as a process of its own."""
+    return [sys.executable, "-m", "trainwright", "train", str(tables / "fair.csv"), "--target", "affair", "--candidates", "1", "--out", str(out)]
+
+
 @pytest.mark.parametrize("moment", ["dataset", "candidate started", "candidate ended", "baseline shipped", "shipped", "sealed opened", "measured"])
 def test_killed_at_an_event_and_resumed_the_digests_are_those_of_the_calm_run(
     runs: dict[str, dict[str, Any]], tables: Path, tmp_path: Path, moment: str
 ) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "trainwright",
-        "train",
-        str(tables / "fair.csv"),
-        "--target",
-        "affair",
-        "--candidates",
-        "1",
-        "--out",
-        str(tmp_path),
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(fair_command(tables, tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     kill_when(process, tmp_path, moment)
     (run,) = (path.parent for path in tmp_path.glob("*/events.jsonl"))
     assert not (run / "summary.json").exists()
@@ -180,20 +172,7 @@ def kill_when(process: subprocess.Popen[bytes], out: Path, moment: str) -> None:
 
 
 def test_an_interrupt_ends_with_130_and_the_run_can_go_on(tables: Path, tmp_path: Path, runs: dict[str, dict[str, Any]]) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "trainwright",
-        "train",
-        str(tables / "fair.csv"),
-        "--target",
-        "affair",
-        "--candidates",
-        "1",
-        "--out",
-        str(tmp_path),
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(fair_command(tables, tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while not any('"kind":"candidate started"' in log.read_text() for log in tmp_path.glob("*/events.jsonl")):
         assert process.poll() is None
         time.sleep(0.001)
@@ -208,20 +187,7 @@ def test_an_interrupt_ends_with_130_and_the_run_can_go_on(tables: Path, tmp_path
 
 
 def test_a_second_process_on_the_same_run_is_refused(runs: dict[str, dict[str, Any]], tables: Path, tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "trainwright",
-        "train",
-        str(tables / "fair.csv"),
-        "--target",
-        "affair",
-        "--candidates",
-        "1",
-        "--out",
-        str(tmp_path),
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(fair_command(tables, tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     kill_when(process, tmp_path, "dataset")
     (run,) = (path.parent for path in tmp_path.glob("*/events.jsonl"))
     with Log(run):

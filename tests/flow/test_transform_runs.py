@@ -58,7 +58,7 @@ def test_windows_that_tell_are_kept_and_make_the_model(run: trainwright.Run, tmp
     assert "Windows" in run.report.read_text()
     assert run.bundle.manifest["marks"] == {"contains_training_rows": True}
     assert run.bundle.manifest["format"] == "1.1"
-    assert run.bundle.looks_back
+    assert run.bundle.windows
     assert set(run.bundle.sketches["features"]) == {feature.name for feature in run.bundle.features}  # what callers send, not what is made of it
     assert not (without.folder / "transforms.json").exists()
     assert without.bundle.manifest["format"] == "1.0"

@@ -102,6 +102,12 @@ def test_what_is_watched_is_weighted_and_never_drawn(way: str, rng: np.random.Ge
     np.testing.assert_allclose(made.weight, compute_sample_weight("balanced", watch.target))
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_of_one_class_nothing_is_rare(way: str, rng: np.random.Generator) -> None:
+    alone = dataclasses.replace(training(rng), target=np.where(np.arange(300) % 3 == 0, np.nan, 1.0))
+    assert balanced(alone, way, rng) is alone
+
+
 def test_smote_refuses_what_it_cannot_draw_between(rng: np.random.Generator) -> None:
     given = training(rng)
     assert given.numbers is not None

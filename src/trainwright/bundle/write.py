@@ -176,6 +176,6 @@ def _place(folder: Path, contents: Mapping[str, bytes]) -> None:
             if folder.exists():  # left by a run that was cut off before it could say so
                 shutil.rmtree(folder)
             durable.replace_folder(beside, folder)
-        except BaseException:
+        except BaseException:  # also an interrupt: no part of a bundle stays behind
             shutil.rmtree(beside, ignore_errors=True)
             raise

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -287,6 +288,10 @@ def _grouped(scanned: Scanned, names: Sequence[str], asked: Asked) -> set[str]:
     return some & left
 
 
+def _add(typings: Mapping[str, Typing], frame: pl.DataFrame, start: int, name: str) -> None:
+    typings[name].add(frame[name], start)
+
+
 def _typed(scanned: Scanned, schemas: Mapping[str, ColumnSchema], room: Room) -> dict[str, Typing]:
     """Type some columns, each by its schema, in one pass."""
     typings = {
@@ -296,8 +301,7 @@ def _typed(scanned: Scanned, schemas: Mapping[str, ColumnSchema], room: Room) ->
         for name, schema in schemas.items()
     }
     for start, frame in _chunks(scanned, list(schemas)):
-        add = lambda name: typings[name].add(frame[name], start)  # noqa: B023, E731  # all are done when `in_threads` returns
-        in_threads(add, typings, rows=scanned.height, threads=room.threads)
+        in_threads(partial(_add, typings, frame, start), typings, rows=scanned.height, threads=room.threads)
     return typings
 
 

@@ -121,7 +121,7 @@ def write_parts(path: Path, parts: Iterable[bytes | bytearray | memoryview]) -> 
                     os.fsync(file.fileno())
             with _durable("rename", path):
                 beside.replace(path)
-        except BaseException:
+        except BaseException:  # also an interrupt: no part of a file stays behind
             with suppress(OSError):  # the first refusal is the one to tell
                 beside.unlink(missing_ok=True)
             raise

@@ -92,7 +92,7 @@ class Log:
                 files.truncate(self._handle, self.path, sound)
             with files.machine_errors(folder, doing="open the run folder"):
                 files.sync_folder(folder)
-        except BaseException:
+        except BaseException:  # also an interrupt: a lock that nobody holds any more must not stay
             self.close()
             raise
 

@@ -69,7 +69,8 @@ def _scores(entry: Json, name: str, first: str) -> list[str]:
     """The table of differences between one run and the first."""
     if not entry["metrics"]:
         return [f"{name} and {first} are {entry['why']}."]
-    on = f"pair by pair on the {count(entry['rows'])} rows that both measured" if entry["paired"] else f"NOT pair by pair: {entry['why']}"
+    on = f"pair by pair on the {count(entry['rows'])} rows that both measured" if entry["paired"] else "NOT pair by pair"
+    on += f": {entry['why']}" if entry["why"] else ""
     rows = []
     for metric, difference in entry["metrics"].items():
         places = decimals(finite(difference["low"]), finite(difference["high"]), finite(difference["value"]))

@@ -87,11 +87,6 @@ class Bundle:
         return getattr(self._decide, "threshold", None)
 
     @property
-    def looks_back(self) -> bool:
-        """Whether an answer depends on earlier rows: then all rows must be given at once, or the earlier ones beside them."""
-        return bool(self._whole)
-
-    @property
     def windows(self) -> tuple[Windows, ...]:
         """The steps that look from one row to earlier ones, in order: what they add may be there already, see `outputs_of`."""
         return tuple(step for _, step, _ in self._whole if isinstance(step, Windows))

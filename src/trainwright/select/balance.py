@@ -30,12 +30,12 @@ def balanced(training: Training, way: str, rng: np.random.Generator) -> Training
 
     Raises LearnerError (TW011) where SMOTE has no numbers to draw between, finds gaps, or a class has a single row.
     """
-    if way == "none":
-        return training
+    if way == "none" or training.target is None or len(np.unique(training.target[~np.isnan(training.target)])) < 2:
+        return training  # of one class nothing is rare
     watch = None if training.watch is None else _weighted(training.watch)
     if way == "weights":
         return replace(_weighted(training), watch=watch)
-    known = _taken(training, np.flatnonzero(~np.isnan(training.target)) if training.target is not None else np.arange(0))
+    known = _taken(training, np.flatnonzero(~np.isnan(training.target)))
     made = _smote(known, rng) if way == "smote" else _taken(known, _drawn(known, way, rng))
     return replace(made, watch=watch)
 

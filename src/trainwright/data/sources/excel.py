@@ -134,7 +134,7 @@ def _load(book: Any, sheet: str, path: str, **how: Any) -> pl.DataFrame:
         with _silent():
             loaded = book.load_sheet(sheet, **({"header_row": None, "skip_rows": 0, "schema_sample_rows": None} | how))
             return pl.DataFrame(loaded)
-    except Exception as error:
+    except Exception as error:  # as above
         raise SourceError(
             "TW066", f"the sheet {sheet!r} cannot be read", where=path, why="the workbook is damaged there, or it is no sheet of cells",
             fix="open and save it again, or save the sheet as CSV",
