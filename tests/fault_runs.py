@@ -45,6 +45,10 @@ def preload() -> None:
     ours = "bundle.ship engine.inline report.page"
     for module in (*modules.split(), *(f"trainwright.{name}" for name in ours.split())):
         import_module(module)
+    from trainwright.report import write
+
+    for template in ("report.html", "glance.html"):
+        write._template(template)  # compiled once for all cases
 
 
 SHAPES = ("bent", "straight", "noise")  # of a target: what trees find, what straight lines find, what nobody finds
@@ -71,6 +75,7 @@ def asked(learner: str, table: Path, out: Path, engine: str = "inline") -> Plan:
             "task": task_of(learner),
             "learners": [{"name": learner, "settings": {name: value for name, value in SMALL.items() if name in names}}],
             "candidates": 1,
+            "folds": 2,  # fits in memory: they make a case slow and add no durable operation
             "engine": engine,
             "workers": 1,
             "threads": 1,

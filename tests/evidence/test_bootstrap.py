@@ -146,6 +146,28 @@ def test_placements_average_to_the_area(rng):
     assert placed[first] == pytest.approx(np.average(beaten, weights=w[y == 0]), rel=1e-12)
 
 
+@pytest.mark.parametrize("digits", [1, 2, 9])  # of the scores: few give ties
+def test_whole_weights_in_bytes_give_the_same_areas_as_in_floats(rng, digits):
+    y, p = classes(rng, 3000, 2)
+    ranking = Ranking(np.round(p[:, 1], digits), y == 1)
+    counts = rng.poisson(1.0, (5, 3000)).astype(np.float64)
+    counts[0] = np.where(y == 1, 255.0, 0.0)  # as large as a byte holds, and no negatives
+    for small, large in zip(ranking.areas(counts.astype(np.uint8)), ranking.areas(counts), strict=True):
+        np.testing.assert_array_equal(small, large)
+    truth, _ = truth_of(y)
+    assert truth.row_weights(counts).dtype == np.uint8
+    assert truth.row_weights(counts * 2).dtype == np.float64  # 510 is more than a byte holds
+    weighted, _ = truth_of(y, np.full(3000, 0.5))
+    np.testing.assert_array_equal(weighted.row_weights(counts), counts / 2)
+
+
+def test_rankings_of_many_on_both_sides_are_drawn_by_first_order_terms(rng, monkeypatch):
+    monkeypatch.setattr(judged, "EXACT_PAIRED", 200)
+    for share, linear in ((0.1, False), (0.3, True), (0.7, True), (0.9, False)):
+        truth, _ = truth_of((np.arange(1000) < 1000 * share).astype(np.float64))
+        assert Judge(truth, rng.dirichlet([1, 1], 1000), numbers=False).linear is linear
+
+
 @pytest.mark.parametrize("many", [2, 5])
 def test_many_rows_are_drawn_by_first_order_terms(rng, monkeypatch, many):
     y, p = classes(rng, 1500, many)

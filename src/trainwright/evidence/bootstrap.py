@@ -22,7 +22,7 @@ from trainwright.runtime.columns import Floats, Rows
 LEVEL = 0.95
 MOST_UNITS = 20_000  # more units are put into this many random blocks, which are then drawn whole
 LEFT_OUT = 200  # blocks of the jackknife that gives the acceleration
-CELLS = 1 << 19  # draws × rows of one chunk: 4 MB, which stays in a processor's cache
+CELLS = 1 << 18  # draws × rows of one chunk: 2 MB, which stays in a processor's cache
 MOST_UNDEFINED = 0.05  # share of draws without a value beyond which there is no interval
 
 _NORMAL = NormalDist()

@@ -13,12 +13,16 @@ from functools import cached_property
 
 import numpy as np
 
-from trainwright.evidence.ranking import Ranking
+from trainwright.evidence.ranking import Counts, Ranking
 from trainwright.runtime.columns import Floats, Rows
 
 Threshold = Floats | float | None  # the probability from which the second of two classes is said: for each row, for all, or the likeliest class
 
-EXACT_RANKS = 40_000  # rows × rankings up to which each draw ranks anew; beyond, the ranking's first-order terms are drawn
+# Up to both of these each draw ranks anew; beyond either, the rankings' first-order terms are drawn, whose error falls with the rarer side.
+EXACT_RANKS = 40_000  # rows × rankings
+EXACT_PAIRED = 5_000  # rows of the rarer side, positive or negative, in every ranking
+MOST_IN_A_BYTE = 255
+MOST_ROWS_OF_BYTES = 1 << 23  # whose sum is kept in 32 bits
 EPS = float(np.finfo(np.float64).eps)  # probabilities are kept this far from 0 and 1 in a logarithm, as scikit-learn does
 
 
@@ -40,10 +44,14 @@ class Truth:
         flat = np.bincount(self.unit * classes + numbers, weights=values * self.weight, minlength=self.units * classes)
         return flat.astype(np.float64).reshape(self.units, classes)
 
-    def row_weights(self, counts: Floats) -> Floats:
-        """(draws, units) → (draws, rows)."""
-        spread = counts if self.rows_are_units else np.take(counts, self.unit, axis=1)
-        return spread if self.weight.min(initial=1.0) == self.weight.max(initial=1.0) == 1.0 else spread * self.weight
+    def row_weights(self, counts: Floats) -> Floats | Counts:
+        """(draws, units) → (draws, rows). Single bytes where every row weighs one: a ranking gathers and sums them ten times as fast."""
+        even = self.weight.min(initial=1.0) == self.weight.max(initial=1.0) == 1.0
+        small = even and counts.max(initial=0.0) <= MOST_IN_A_BYTE and len(self.y) < MOST_ROWS_OF_BYTES
+        drawn = counts.astype(np.uint8) if small else counts
+        if not self.rows_are_units:
+            drawn = drawn.take(self.unit, axis=1)
+        return drawn if even else drawn * self.weight
 
     @property
     def rows_are_units(self) -> bool:
@@ -168,7 +176,11 @@ class Judge:
     @cached_property
     def linear(self) -> bool:
         """Whether draws use the rankings' first-order terms: so many rows that ranking anew would cost more than it tells."""
-        return len(self.truth.y) * len(self.ranked_classes) > EXACT_RANKS
+        rows = len(self.truth.y)
+        if rows * len(self.ranked_classes) > EXACT_RANKS:
+            return True
+        positive = np.bincount(self.truth.y.astype(np.int64), minlength=self.classes)[list(self.ranked_classes)]
+        return bool(np.minimum(positive, rows - positive).min() > EXACT_PAIRED)
 
     @property
     def ranks_anew(self) -> bool:

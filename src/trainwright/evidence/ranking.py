@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from trainwright.runtime.columns import Floats
 
+Counts = NDArray[np.uint8]
+
 
 class Ranking:
     """Rows sorted once, highest score first; equal scores make a group."""
@@ -27,26 +29,32 @@ class Ranking:
         used, self.first = np.unique(np.searchsorted(self.start, self.at, side="right") - 1, return_index=True)
         self.before, self.end = self.start[used] - 1, self.last[used]  # of the groups with a positive row
         self.ties = len(used) < len(self.at)
+        self.alone = bool((self.end - self.before == 1).all())  # no positive row is tied with any other
 
-    def areas(self, weights: Floats) -> tuple[Floats, Floats]:
+    def areas(self, weights: Floats | Counts) -> tuple[Floats, Floats]:
         """ROC AUC and average precision, each (draws,), under weights (draws, rows); NaN where a class has no weight.
 
+        Whole weights give the same areas in bytes and in floats, to the last digit.
         AUC = Σ_t pos_t·(neg below t + ½ neg in t) / (P·N) over groups t of equal score; AP = Σ_t pos_t·(pos down to t) / (all down to t) / P.
         """
         if len(self.at) == 0:
             return np.full(len(weights), np.nan), np.full(len(weights), np.nan)
         ranked = np.take(weights, self.order, axis=1)
-        positive = np.take(ranked, self.at, axis=1)
+        positive = np.take(ranked, self.at, axis=1).astype(np.float64, copy=False)
         if self.ties:
             positive = np.add.reduceat(positive, self.first, axis=1)
-        np.cumsum(ranked, axis=1, out=ranked)
-        down_to = np.take(ranked, self.end, axis=1)
-        before = np.take(ranked, np.maximum(self.before, 0), axis=1)
-        before[:, self.before < 0] = 0.0
+        summed = ranked.astype(np.int32) if ranked.dtype == np.uint8 else ranked
+        np.cumsum(summed, axis=1, out=summed)
+        down_to = np.take(summed, self.end, axis=1).astype(np.float64, copy=False)
         found = np.cumsum(positive, axis=1)
-        P, whole = found[:, -1], ranked[:, -1]
+        P, whole = found[:, -1], summed[:, -1].astype(np.float64)
         N = whole - P
-        beaten = N[:, None] - 0.5 * (down_to - found) - 0.5 * (before - found + positive)  # negatives below, a tie is half
+        above = down_to - found  # negatives above each positive row
+        if not self.alone:  # a tie is half
+            before = np.take(summed, np.maximum(self.before, 0), axis=1).astype(np.float64, copy=False)
+            before[:, self.before < 0] = 0.0
+            above = 0.5 * (above + (before - found + positive))
+        beaten = np.subtract(N[:, None], above, out=above)
         with np.errstate(divide="ignore", invalid="ignore"):
             area = np.einsum("dg,dg->d", positive, beaten) / (P * N)
             precision = np.divide(found, down_to, out=np.zeros_like(found), where=down_to > 0)

@@ -42,10 +42,9 @@ def added_packages(used: Iterable[str]) -> list[str]:
 def extra_packages(used: Iterable[str]) -> list[str]:
     """The packages of extras on which these learners rest, by the names under which they are installed."""
     modules = {module for name in used if (module := learner_class(name).card.package)}
-    if not modules:
-        return []
-    installed = metadata.packages_distributions()
-    return sorted({package for module in modules for package in installed.get(module, [module])})
+    installed = [(package.name, package.read_text("RECORD") or "") for package in metadata.distributions()] if modules else []
+    bringing = {module: [name for name, files in installed if f"\n{module}/" in f"\n{files}"] for module in modules}
+    return sorted({package for module in modules for package in bringing[module] or [module]})
 
 
 def package_of(name: str) -> str | None:
