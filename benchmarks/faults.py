@@ -1,8 +1,9 @@
-"""Every fault at every durable operation of a short run of each learner. Run: `python benchmarks/faults.py [--families NAME …] [--kinds KIND …]`.
+"""Every fault at every durable operation of a short run of each learner family. Run: `python benchmarks/faults.py [--kinds KIND …]`.
 
-A family is a learner of the catalogue; what later versions or other packages add joins by itself. Families whose bundles are built of other
-kinds of steps than those before come first. Each case runs in a process forked from one that has imported everything and started nothing;
-how each fault is made is in `tests/fault_runs.py` and `tests/power_cut.py`. Random kills of whole processes are `benchmarks/kills.py`.
+A family is what ships by the same kinds of steps and does the same durable operations in the same turn (their kind, the depth and the ending
+of the file): every learner of the catalogue is run once to find out, the quickest of each family is broken. What later versions or other packages
+add joins by itself. Each case runs in a process forked from one that has imported everything and started nothing; how each fault is made is in
+`tests/fault_runs.py` and `tests/power_cut.py`. Random kills of whole processes are `benchmarks/kills.py`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from common import Rows, table  # noqa: E402
 from trainwright import learners  # noqa: E402
 
 KINDS = ("writes elsewhere", "kill", "power cut", "torn or edited log", "kill in a worker", "refused")
-LOCAL = ("tabular/tree", "tabular/linear")  # a run in workers records its states slowly; the operations there are the same for every learner
+LOCAL = ("linear", "onnx+linear")  # a run in workers records its states slowly; the operations there are the same for every learner
 SHOWN = 5  # failures of one row that are told in full
 
 
@@ -69,17 +70,19 @@ def rows_of(family: runs.Family, found: list[dict[str, Any]], seconds: float) ->
     return made
 
 
-def by_road(place: Path, names: list[str]) -> list[runs.Family]:
-    """The families with their undisturbed runs; the first of each road first."""
-    found = [runs.undisturbed(name, place / name.replace("/", "-")) for name in names]
-    seen: set[str] = set()
-    first = [family for family in found if not (family.calm["road"] in seen or seen.add(family.calm["road"]))]  # type: ignore[func-returns-value]
-    return [*first, *(family for family in found if family not in first)]
+def families_of(place: Path, names: list[str]) -> list[list[runs.Family]]:
+    """The learners with their undisturbed runs, by family: the first is the quickest, which is broken."""
+    found: dict[str, list[tuple[float, runs.Family]]] = {}
+    for name in names:
+        started = time.monotonic()
+        family = runs.undisturbed(name, place / name.replace("/", "-"))
+        found.setdefault(f"{family.calm['road']} {family.calm['in_turn']}", []).append((time.monotonic() - started, family))
+    return [[family for _, family in sorted(each, key=lambda one: one[0])] for each in found.values()]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--families", nargs="+", default=list(learners.names()))
+    parser.add_argument("--learners", nargs="+", default=list(learners.names()))
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS)
     parser.add_argument("--every", type=int, default=1, help="take each n-th operation only")
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
@@ -87,23 +90,24 @@ def main() -> None:
     runs.preload()
     rows = Rows("faults" if asked.every == 1 else f"faults-every-{asked.every}")
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as place:
-        families = by_road(Path(place), asked.families)
+        families = [(each[0], ", ".join(sorted(family.learner for family in each))) for each in families_of(Path(place), asked.learners)]
         for kinds in (
             [kind for kind in asked.kinds if kind != "refused"],
             [kind for kind in asked.kinds if kind == "refused"],
         ):  # the longest comes last
-            for family, kind in ((family, kind) for family in families for kind in kinds):
-                if rows.has(family=family.learner, group=kind) or (kind == "kill in a worker" and family.learner not in LOCAL):
+            for family, alike, kind in ((family, alike, kind) for family, alike in families for kind in kinds):
+                if rows.has(alike=alike, group=kind) or (kind == "kill in a worker" and family.calm["road"] not in LOCAL):
                     continue
                 started = time.monotonic()
                 found = cases(kind, family, asked.processes, asked.every)
                 for row in rows_of(family, found, time.monotonic() - started):
-                    rows.add({"group": kind, **row})
+                    rows.add({"group": kind, "alike": alike, **row})
                     print(row, flush=True)
                 for left in ("states", "refused", "torn", "ended", "ending"):
                     shutil.rmtree(family.place / left, ignore_errors=True)
-    titles = ["family", "what ships is built of", "fault", "operations", "cases", "resumed states", "failed"]
-    lines = [[row["family"], row["ships"], row["fault"], row["operations"], row["tried"], row["states"], row["failed"]] for row in rows.rows]
+    titles = ["broken", "the same operations", "what ships is built of", "fault", "operations", "cases", "resumed states", "failed"]
+    shown = ("family", "alike", "ships", "fault", "operations", "tried", "states", "failed")
+    lines = [[row[name] for name in shown] for row in rows.rows]
     failed, tried = sum(row["failed"] for row in rows.rows), sum(row["tried"] for row in rows.rows)
     summary = {"tried": tried, "failed": failed, "families": len({row["family"] for row in rows.rows})}
     rows.finish(summary, f"{table(titles, lines)}\n\n{tried:,} cases, {failed} failed")

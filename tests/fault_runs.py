@@ -30,7 +30,7 @@ from trainwright.errors import CheckFailed, MachineError, TrainwrightError
 from trainwright.plan.model import Plan
 from trainwright.plan.read import make_plan
 from trainwright.record import files
-from trainwright.record.digests import digest_file
+from trainwright.record.digests import digest_file, digest_json
 from trainwright.record.log import NAME, read_events
 from trainwright.run import Run
 
@@ -95,7 +95,7 @@ class Family:
     learner: str
     table: Path
     place: Path  # where its cases work
-    calm: dict[str, Any]  # model_digest, bundle_digest, operations, roads
+    calm: dict[str, Any]  # model_digest, bundle_digest, operations and the digest of their turn, road, learner
 
     def plan(self, out: Path, engine: str = "inline") -> Plan:
         return asked(self.learner, self.table, out, engine)
@@ -112,11 +112,12 @@ def undisturbed(learner: str, place: Path) -> Family:
 
         def work(family: Family = family, shape: str = shape) -> dict[str, Any]:
             seen: list[str] = []
-            with files.faults(lambda operation, path: seen.append(operation)):
+            with files.faults(lambda operation, path: seen.append(f"{operation} {len(path.parts)} {path.suffix}")):
                 run = flow.train(family.plan(place / f"calm-{shape}" / "runs"))
             kinds = [step["kind"] for step in run.bundle.manifest["steps"] if step["name"].startswith("model")]
             shipped = run.summary["learner"]
-            return {name: run.summary[name] for name in DIGESTS} | {"operations": len(seen), "road": "+".join(kinds), "learner": shipped, "ok": True}
+            counted = {"operations": len(seen), "in_turn": digest_json(seen), "road": "+".join(kinds)}
+            return {name: run.summary[name] for name in DIGESTS} | counted | {"learner": shipped, "ok": True}
 
         found = in_a_child(work)
         if not found["ok"]:
