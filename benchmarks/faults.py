@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import fault_runs as runs  # noqa: E402
 from common import Rows, table  # noqa: E402
+from power_cut import CUTS  # noqa: E402
 from trainwright import learners  # noqa: E402
 
 KINDS = ("writes elsewhere", "kill", "power cut", "torn or edited log", "kill in a worker", "refused")
@@ -38,7 +39,7 @@ def cases(kind: str, family: runs.Family, processes: int, every: int) -> list[di
         return [{"kind": kind, "case": event, "ok": tuple(event.split(" ", 1)) in runs.EXCEPTIONS, "why": "not a known exception"} for event in seen]
     tables: dict[str, Callable[[], list[dict[str, Any]]]] = {
         "kill": lambda: runs.states_table(family, ("kill",), processes=processes, every=every),
-        "power cut": lambda: runs.states_table(family, runs.CUTS, processes=processes, every=every),
+        "power cut": lambda: runs.states_table(family, CUTS, processes=processes, every=every),
         "torn or edited log": lambda: runs.log_table(family, processes=processes, every=every),
         "refused": lambda: runs.refusals_table(family, processes=processes, every=every),
         "kill in a worker": lambda: runs.states_table(family, ("kill",), processes=processes, every=every, engine="local"),
