@@ -207,6 +207,7 @@ def test_the_approximation_with_every_row_as_a_point_is_the_kernel_itself(rows, 
     """The representer theorem: at the least, a point's weight is the slope of its own loss over the strength; the weights add up to 0."""
     X, _, k, w = rows
     monkeypatch.setattr(kernel_svm, "centres", lambda matrix, count, rng: matrix)
+    monkeypatch.setattr(kernel_svm, "FAINT", 0.0)
     asked = labelled(Training(task="binary", numbers=X, target=(k > 0) * 1.0, classes=2, weight=w))
     machine, _, notes = KernelSVM(exact_rows=0, strength=2.0)._near(asked, 0.3, np.arange(300) % 5, None, np.random.default_rng(0))
     kernel = np.exp(-0.3 * ((X[:, None].astype(float) - X[None]) ** 2).sum(axis=2))
@@ -217,6 +218,20 @@ def test_the_approximation_with_every_row_as_a_point_is_the_kernel_itself(rows, 
     np.testing.assert_allclose(kernel @ (slope / 2.0), kernel @ machine.weights[:, 0], atol=1e-4)
     assert abs(slope.sum()) < 1e-4
     assert notes["way"].startswith("approximate")
+
+
+def test_faint_directions_move_no_border(rng, monkeypatch):
+    X = rng.normal(size=(4000, 3)).astype(np.float32)
+    y = (X[:, 0] * X[:, 1] + 0.3 * rng.normal(size=4000) > 0) * 1.0
+    asked = labelled(Training(task="binary", numbers=X, target=y, classes=2))
+    folds = np.arange(4000) % 5
+    kept, _, _ = KernelSVM()._near(asked, 0.3, folds, None, np.random.default_rng(0))
+    monkeypatch.setattr(kernel_svm, "FAINT", 0.0)
+    whole, _, _ = KernelSVM()._near(asked, 0.3, folds, None, np.random.default_rng(0))
+    fewer, all_of_them = kept.apply(X)[:, 0], whole.apply(X)[:, 0]
+    assert not np.array_equal(fewer, all_of_them)
+    assert np.mean((fewer > 0) == (all_of_them > 0)) > 0.995
+    assert np.sqrt(np.mean((fewer - all_of_them) ** 2)) < 0.03
 
 
 def test_points_of_the_approximation_are_no_rows(rng):

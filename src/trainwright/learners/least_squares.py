@@ -22,6 +22,7 @@ import numpy as np
 
 from trainwright.runtime.columns import Floats, Matrix
 
+FOLDED = 1024  # rows that are folded into the triangle at a time: with few columns they stay in the cache that is nearest
 CELLS = 2**18  # of one block of rows: it stays in a processor's cache
 SAMPLE = 1000  # rows whose mean is taken off first
 SURE = 1e-4  # reciprocal condition of the products from which on the first answer has eleven digits or more
@@ -49,9 +50,9 @@ class Rows:
     centre: Floats  # (columns,)
     ridge: float
 
-    def blocks(self, least: int = 512) -> Iterator[tuple[Floats, slice]]:
-        """(rows of the block, columns) and the place of its rows; `least` rows at least."""
-        size = max(least, CELLS // max(1, self.matrix.shape[1]))
+    def blocks(self, size: int = 0) -> Iterator[tuple[Floats, slice]]:
+        """(rows of the block, columns) and the place of its rows: `size` rows, or as many as a processor's cache holds."""
+        size = size or max(512, CELLS // max(1, self.matrix.shape[1]))
         for first in range(0, len(self.matrix), size):
             place = slice(first, first + size)
             block = self.matrix[place] - self.centre  # float64
@@ -160,15 +161,20 @@ def _refined(solver: Callable[[Floats], Floats], condition: float, right: Floats
 
 
 def _by_qr(rows: Rows, scale: Floats) -> tuple[Floats, str]:
+    """The triangle of all rows, each block folded into that of the rows before it."""
     from scipy.linalg import lapack, solve_triangular
 
     kept = np.flatnonzero(scale)
-    count = len(kept)
-    triangle = np.zeros((count, count + 1))
-    triangle[:, :-1] = np.diag(np.sqrt(rows.ridge) * scale[kept])
-    for block, place in rows.blocks(4 * count):
-        below = np.column_stack([block[:, kept] * scale[kept], rows.target[place]])
-        triangle = np.asarray(np.linalg.qr(np.concatenate([triangle, below]), mode="r"))
+    count, size = len(kept), max(FOLDED, 2 * len(kept))
+    triangle = np.zeros((count + 1, count + 1))
+    triangle[:count, :count] = np.diag(np.sqrt(rows.ridge) * scale[kept])
+    whole = np.empty((count + 1 + size, count + 1), order="F")  # as LAPACK reads it
+    for block, place in rows.blocks(size):
+        stacked = whole[: count + 1 + len(block)]
+        stacked[: count + 1] = triangle
+        stacked[count + 1 :, :count] = block[:, kept] * scale[kept]
+        stacked[count + 1 :, count] = rows.target[place]
+        triangle = np.triu(lapack.dgeqrf(stacked, overwrite_a=len(block) == size)[0][: count + 1])
     square, right = triangle[:count, :count], triangle[:count, count]
     weights = np.zeros(len(scale))
     if count and lapack.dtrcon(square)[0] > EPS * len(rows.matrix):

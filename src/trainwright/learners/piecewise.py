@@ -52,15 +52,16 @@ class Solution:
     curve: Floats | None  # (columns, columns) second derivatives over them, without the ridge
     steps: int
     converged: bool
+    begin: float = 0.0  # the gradient's norm at zero weights; 0 where it is not known
 
 
-def solve(problem: Problem, *, tolerance: float, steps: int = STEPS, start: Solution | None = None) -> Solution:
+def solve(problem: Problem, *, tolerance: float, steps: int = STEPS, start: Solution | None = None, begin: float = 0.0) -> Solution:
     """The least. `start` may be the solution of the same rows and ridge with other targets or with some weights 0: then only differences cost.
 
-    Ends when the gradient's norm is `tolerance` of what it is at zero weights.
+    Ends when the gradient's norm is `tolerance` of what it is at zero weights: of `begin`, where that is given.
     """
     matrix, weight, ridge = problem.matrix, problem.weight, problem.ridge
-    begin = np.linalg.norm(2.0 * matrix.T @ (weight * problem.short(np.zeros(len(matrix)))))
+    begin = begin or float(np.linalg.norm(2.0 * matrix.T @ (weight * problem.short(np.zeros(len(matrix))))))
     weights = np.zeros(matrix.shape[1]) if start is None else start.weights
     at = np.zeros(len(matrix)) if start is None else start.at
     used, curve = (np.zeros(len(matrix)), None) if start is None else (start.used, start.curve)
@@ -68,7 +69,7 @@ def solve(problem: Problem, *, tolerance: float, steps: int = STEPS, start: Solu
         lack = problem.short(at)
         gradient = ridge * weights - 2.0 * (matrix.T @ (weight * lack))
         if np.linalg.norm(gradient) <= tolerance * begin:
-            return Solution(weights, at, used, curve, count, True)
+            return Solution(weights, at, used, curve, count, True, begin)
         if count == steps:
             break
         now = np.where(lack != 0, weight, 0.0)
@@ -81,10 +82,10 @@ def solve(problem: Problem, *, tolerance: float, steps: int = STEPS, start: Solu
         along = matrix @ direction
         size = _length(problem, weights, direction, at, along)
         if size == 0:
-            return Solution(weights, at, used, curve, count, True)  # as near as float64 comes
+            return Solution(weights, at, used, curve, count, True, begin)  # as near as float64 comes
         weights = weights + size * direction
         at = at + size * along if count % 8 else matrix @ weights
-    return Solution(weights, at, used, curve, steps, False)
+    return Solution(weights, at, used, curve, steps, False, begin)
 
 
 def _curve(matrix: Floats, now: Floats, used: Floats, curve: Floats | None) -> Floats:
@@ -206,12 +207,12 @@ def _left_out(problem: Problem, folds: np.ndarray[Any, Any], starts: tuple[Solut
 
     It ends where it would from anywhere. The first start, the whole solution, is mostly near; where it is not (few rows, many columns), the second.
     """
-    margins = np.empty(len(folds))
+    margins, begin = np.empty(len(folds)), starts[0].begin  # of all rows: without a fold it is nearly the same
     for fold in np.unique(folds):
         out = folds == fold
         rest = Problem(problem.matrix, problem.target, np.where(out, 0.0, problem.weight), problem.ridge, problem.width)
-        solved = solve(rest, tolerance=tolerance, steps=FEW, start=starts[0])
+        solved = solve(rest, tolerance=tolerance, steps=FEW, start=starts[0], begin=begin)
         if not solved.converged:
-            solved = solve(rest, tolerance=tolerance, steps=steps, start=starts[1])
+            solved = solve(rest, tolerance=tolerance, steps=steps, start=starts[1], begin=begin)
         margins[out] = solved.at[out]
     return margins

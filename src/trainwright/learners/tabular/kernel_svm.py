@@ -32,6 +32,7 @@ EXACT = 3000  # rows, up to which libsvm's time is small
 LEAST = 10  # rows whose mean may be kept as a point
 ROUNDS = 3  # of k-means: eight place no better points
 SAMPLE = 20  # rows for each point, from which the points are made
+FAINT = 0.02  # of a direction's weight is left by the ridge: such directions are left out for classes
 CELLS = 2e8  # of rows × points that are held at most: 1.6 GB
 
 
@@ -149,7 +150,9 @@ class KernelSVM:
     ) -> tuple[Kernel, Floats, dict[str, Any]]:
         """Nyström's machine, the margins of rows left out (empty for a number), and notes."""
         points = centres(rows.matrix, max(1, min(self.points, int(CELLS / len(rows.target)))), rng)
-        root = _root(points, gamma)
+        # of classes, a direction that the ridge would shrink to FAINT of its size moves no border; of a number, such details count
+        faint = 0.0 if y is not None else FAINT * self.strength * len(points) / (2.0 * float(rows.weights.sum()))
+        root = _root(points, gamma, faint)
         features = piecewise.with_ones(_bumps(rows.matrix, points, gamma) @ root)
         ridge = np.full(features.shape[1], self.strength)
         ridge[-1] = 0.0
@@ -213,10 +216,13 @@ def _bumps(matrix: Matrix, points: Matrix, gamma: float) -> Floats:
     return out
 
 
-def _root(points: Matrix, gamma: float) -> Floats:
-    """(points, directions): kernel values times this are coordinates whose inner products are the kernel's, as far as the points span it."""
+def _root(points: Matrix, gamma: float, least: float) -> Floats:
+    """(points, directions): kernel values times this are coordinates whose inner products are the kernel's, as far as the points span it.
+
+    Directions of a size of `least` or less are left out. (The rows' sum of squares along a direction is about rows / points times its size.)
+    """
     size, axes = np.linalg.eigh(_bumps(points, points, gamma))
-    kept = size > 1e-9 * size[-1]
+    kept = size > max(1e-9 * size[-1], min(least, 0.5 * size[-1]))
     return np.asarray(axes[:, kept] / np.sqrt(size[kept]))
 
 
