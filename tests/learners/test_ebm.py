@@ -26,7 +26,7 @@ def test_its_tables_say_what_interpret_says(task: str) -> None:
     fitted = learner.fit(given, Budget(), np.random.default_rng(0))
     rows = labelled(given)
     mean, unit = centre(rows)
-    model = learner._model(rows, given.features, int(np.random.default_rng(0).integers(2**31)))  # type: ignore[attr-defined]
+    model = learner._model(rows, given.features, int(np.random.default_rng(0).integers(2**31)), None)  # type: ignore[attr-defined]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(rows.matrix.astype(np.float64), rows.labels if rows.classes else (rows.target - mean) / unit)
