@@ -13,6 +13,7 @@ import numpy as np
 
 from trainwright.data.dataset import Dataset, Finding
 from trainwright.data.findings import (
+    across,
     bias,
     columns,
     coverage,
@@ -33,7 +34,7 @@ from trainwright.data.findings import (
 )
 from trainwright.data.findings.interface import Check, Found, Subject
 
-FAMILIES = (leaks, given, columns, rows, near, relations, target, labels, missing, structure, later, outliers, spellings)
+FAMILIES = (leaks, given, columns, rows, near, across, relations, target, labels, missing, structure, later, outliers, spellings)
 ABOUT_PEOPLE = (personal, bias, proxies, coverage)
 CHECKS: tuple[Check, ...] = tuple(sorted((check for family in (*FAMILIES, *ABOUT_PEOPLE) for check in family.CHECKS), key=lambda c: c.code))
 

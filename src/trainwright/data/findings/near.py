@@ -1,7 +1,7 @@
-"""Rows that are nearly copies: equal up to small changes of numbers, or to one or two cells (TW180); and such pairs on both sides of a given
-split (TW181). Both warn.
+"""Rows that are nearly copies: equal up to small changes of numbers, or to a few cells (TW180). Warns. Such pairs on
+both sides of a given split are looked for by the same search, in `across.py`.
 
-In       the features of open rows (for TW181 of sealed ones too); exact copies are left to TW120 and TW103.
+In       the features of open rows; exact copies are left to TW120.
 Out      how many pairs, the rows, and how many of the pairs stand in different folds.
 How      candidates come from bands of columns (two rows that differ in few cells are equal in some band), with numbers cut into coarse cells
          of two offsets, and neighbours in each sorted band are compared (Hernandez & Stolfo 1995, SIGMOD: sorted neighbourhoods). The
@@ -19,8 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from trainwright.data.findings.given import is_given
-from trainwright.data.findings.interface import Check, Found, Subject, count, figure, names, share
+from trainwright.data.findings.interface import Check, Found, Subject, count, share
 from trainwright.data.findings.measures import fingerprints
 from trainwright.record.seeds import rng_for
 from trainwright.runtime.columns import Coded, Column, Floats, Rows
@@ -36,6 +35,7 @@ NEAR = 0.05  # the largest distance of a pair that is told, in 25-75 % ranges (o
 EXPECTED = 0.01  # pairs by chance, in all
 GAPS = 0.3  # the share of gaps of a row that is compared: rows of gaps are alike, but no copies
 LONG = 200_000  # rows beyond which one offset of the coarse cells must do
+STEP = 20_000  # pairs that are measured at a time
 LEAST_ROWS = 100
 LEAST_COLUMNS = 4
 
@@ -49,14 +49,19 @@ class Cells:
     aside: int  # cells of a pair that are left aside
     floor: float  # differences below this mean nothing: half of the least step between cells, and what is left aside of words
 
-    def distance(self, a: Rows, b: Rows) -> Floats:
-        """(pairs,) the mean difference of two rows over all columns but the `aside` most different ones."""
+    def apart(self, a: Rows, b: Rows) -> NDArray[np.float32]:
+        """(pairs, columns) how different the cells of two rows are, 0 to 1."""
         x, y = self.values[a], self.values[b]
         gone_x, gone_y = np.isnan(x), np.isnan(y)
         apart = np.minimum(np.abs(x - y), 1.0)
         apart[:, self.words] = (x != y)[:, self.words]
         apart[gone_x & gone_y] = 0.0
         apart[gone_x ^ gone_y] = 1.0
+        return np.asarray(apart, dtype=np.float32)
+
+    def distance(self, a: Rows, b: Rows) -> Floats:
+        """(pairs,) the mean difference of two rows over all columns but the `aside` most different ones."""
+        apart = self.apart(a, b)
         kept = apart.shape[1] - self.aside
         return np.asarray(np.partition(apart, kept - 1, axis=1)[:, :kept].mean(axis=1), dtype=np.float64)
 
@@ -93,7 +98,7 @@ def _middle_and_spread(values: Floats) -> tuple[float, float]:
 def candidates(cells: Cells, rng: np.random.Generator) -> tuple[Rows, Rows]:
     """Pairs of positions that are equal in some band of columns, each pair once; at most MOST_PAIRS."""
     n, columns = cells.values.shape
-    order = rng.permutation(columns)
+    order, ties = rng.permutation(columns), rng.permutation(n)
     found: list[Rows] = []
     for offset in (0.0, 0.5) if n <= LONG else (0.0,):
         keys = []
@@ -108,7 +113,8 @@ def candidates(cells: Cells, rng: np.random.Generator) -> tuple[Rows, Rows]:
             keys.append(total)
         for place, key in enumerate(keys):
             by = _repeated(key)  # a row whose key nobody else has is in no pair
-            by = by[np.lexsort((keys[(place + 1) % len(keys)][by], key[by]) if len(keys) > 1 else (key[by],))]
+            following = [keys[(place + step) % len(keys)][by] for step in range(len(keys))]  # equal but for the last: next to each other
+            by = by[np.lexsort((ties[by], *reversed(following)))]
             for step in range(1, WITHIN + 1):
                 a, b = by[:-step], by[step:]
                 same = key[a] == key[b]
@@ -132,41 +138,56 @@ class Pairs:
 
     first: Rows
     second: Rows
-    looked: int  # rows
     cut: bool
 
 
-def near_pairs(subject: Subject, rows: Rows, purpose: str) -> Pairs:
-    """Pairs of `rows` that are nearer than chance allows, exact copies left out."""
-    nothing = Pairs(np.empty(0, np.int64), np.empty(0, np.int64), len(rows), False)
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """Rows of which no two are equal, and the pairs of them that the search brought together, as positions."""
+
+    kinds: Rows  # row numbers of the source
+    cells: Cells
+    a: Rows
+    b: Rows
+    rng: np.random.Generator
+
+
+def measured(subject: Subject, rows: Rows, purpose: str) -> Measured | None:
+    """The candidates among `rows`, one row of each kind; None where there is nothing to compare."""
     chosen = [name for name in subject.features if subject.kinds[name] != "constant"]
     rng = rng_for(subject.seed, "findings", "near copies", purpose)
     if len(chosen) > COLUMNS:
         chosen = sorted(rng.choice(chosen, COLUMNS, replace=False).tolist())
     columns: list[Column] = [subject.dataset.table.columns[name] for name in subject.features]
     if len(chosen) < LEAST_COLUMNS or len(rows) < LEAST_ROWS:
-        return nothing
+        return None
     kinds = rows
     if rows is not subject.open or not subject.all_differ:
         prints = subject.prints if rows is subject.open else fingerprints(columns, rows)
         _, first = np.unique(prints, return_index=True)
         kinds = rows[np.sort(first)]  # one row of each kind
     if len(kinds) < LEAST_ROWS:
-        return nothing
+        return None
     cells = cells_of(subject, chosen, kinds)
     filled = np.isnan(cells.values).mean(axis=1) <= GAPS
     if filled.sum() < LEAST_ROWS:
-        return nothing
+        return None
     if not filled.all():
         kinds, cells = kinds[filled], replace(cells, values=np.asfortranarray(cells.values[filled]))
     a, b = candidates(cells, rng)
-    if len(a) == 0:
-        return nothing
-    distance = np.concatenate([cells.distance(a[start : start + 20_000], b[start : start + 20_000]) for start in range(0, len(a), 20_000)])
+    return Measured(kinds, cells, a, b, rng) if len(a) else None
+
+
+def near_pairs(seen: Measured | None) -> Pairs:
+    """Pairs that are nearer than chance allows."""
+    if seen is None:
+        return Pairs(np.empty(0, np.int64), np.empty(0, np.int64), False)
+    cells, a, b = seen.cells, seen.a, seen.b
+    distance = np.concatenate([cells.distance(a[start : start + STEP], b[start : start + STEP]) for start in range(0, len(a), STEP)])
     close = np.flatnonzero(distance <= NEAR)
     close = close[np.argsort(distance[close], kind="stable")]
-    close = close[_clear(cells, a[close], b[close], distance[close], rng)]
-    return Pairs(kinds[a[close]], kinds[b[close]], len(kinds), len(a) >= MOST_PAIRS)
+    close = close[_clear(cells, a[close], b[close], distance[close], seen.rng)]
+    return Pairs(seen.kinds[a[close]], seen.kinds[b[close]], len(a) >= MOST_PAIRS)
 
 
 def _clear(cells: Cells, a: Rows, b: Rows, distance: Floats, rng: np.random.Generator) -> NDArray[np.bool_]:
@@ -203,7 +224,7 @@ def dimension(cells: Cells, places: Rows) -> float:
 
 def near_copies(subject: Subject) -> Iterable[Found]:
     """TW180: near copies among the open rows, and how many of the pairs the folds part."""
-    pairs = near_pairs(subject, subject.open, "open")
+    pairs = near_pairs(measured(subject, subject.open, "open"))
     if len(pairs.first) == 0:
         return
     parted = parted_by_folds(subject, pairs)
@@ -242,26 +263,6 @@ def parted_by_folds(subject: Subject, pairs: Pairs) -> int:
     return int((tests[pairs.first] != tests[pairs.second]).sum())
 
 
-def near_copies_across(subject: Subject) -> Iterable[Found]:
-    """TW181: near copies with one row open and one sealed, where the split was given."""
-    if not is_given(subject):
-        return
-    everything = np.sort(np.concatenate([subject.open, subject.sealed]))
-    pairs = near_pairs(subject, everything, "both sides")
-    sealed = np.isin(pairs.first, subject.sealed)
-    across = sealed != np.isin(pairs.second, subject.sealed)
-    if not across.any():
-        return
-    rows = np.unique(np.where(sealed, pairs.first, pairs.second)[across])
-    yield Found(
-        where=f"rows {names([str(row) for row in rows[:100].tolist()], 5)}",
-        what=f"{count(len(rows), 'sealed row')} ({share(len(rows), len(subject.sealed))}) {'is' if len(rows) == 1 else 'are'} nearly a copy of an "
-        "open row: equal but for small differences or a few cells, and nearer than chance allows",
-        fix="take them out of one of the two sides, or let us draw the split by what they share: --split group:COL (and no --test)",
-        figures={"rows": rows[:100].tolist(), "count": len(rows), "share": figure(len(rows) / len(subject.sealed))},
-    )
-
-
 CHECKS = (
     Check(
         "TW180",
@@ -270,13 +271,5 @@ CHECKS = (
         "a model is asked about a row of which it has learned the copy, and the score is flattered; copies also count twice",
         False,
         near_copies,
-    ),
-    Check(
-        "TW181",
-        "Near copies on both sides of the given split",
-        False,
-        "the test asks about rows of which the model has learned the copy: the score is flattered",
-        False,
-        near_copies_across,
     ),
 )
