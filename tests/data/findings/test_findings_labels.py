@@ -10,7 +10,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, loa
 
 from conftest import package_file
 from trainwright.data.dataset import Dataset, Finding
-from trainwright.data.findings.labels import suspects_of
+from trainwright.data.findings.labels import apart, suspects_of
 
 
 def table(data: np.ndarray, target: np.ndarray, classes: int) -> Dataset:
@@ -81,13 +81,38 @@ def test_penguins_with_words_and_gaps(rng: np.random.Generator) -> None:
 
 
 def test_suspects_by_hand() -> None:
-    chances = np.array([[0.9, 0.1]] * 60 + [[0.2, 0.8]] * 60)
-    labels = np.array([1] * 3 + [0] * 57 + [1] * 60)  # the surest half of each class: 3 of 60 have another label
+    """Of each class 100 rows, from sure to unsure; every twentieth is contradicted, and of the ten least sure nine. Widest margins come first."""
+    sure = np.linspace(0.99, 0.55, 100)
+    chances = np.vstack([np.column_stack([sure, 1 - sure]), np.column_stack([1 - sure, sure])])
+    other = np.zeros(100, dtype=bool)
+    other[::20] = True
+    other[91:] = True
+    labels = np.concatenate([other, ~other]).astype(int)
     seen_ = suspects_of(chances, labels)
-    assert seen_.places.tolist() == [0, 1, 2]
-    assert seen_.seems.tolist()[:3] == [0, 0, 0]
-    np.testing.assert_allclose(seen_.margin, 0.8)
-    assert seen_.noise == pytest.approx(3 / 60)
+    assert seen_.low <= 0.05 <= seen_.high
+    assert {place % 100 for place in seen_.places[:10].tolist()} == set(range(0, 100, 20))
+    assert len(seen_.places) <= 20
+    assert seen_.seems.tolist() == (seen_.places >= 100).astype(int).tolist()
+    np.testing.assert_allclose(seen_.margin, 2 * np.concatenate([sure, sure])[seen_.places] - 1)
+    assert seen_.expected > 0.6
+
+
+def test_how_far_apart_by_hand() -> None:
+    """Two classes of 50 rows: right in 40 of 50 where 0 is said and in 40 of 50 where 1 is; by chance it would be half."""
+    said = np.repeat([0, 1], 50)
+    labels = np.concatenate([np.repeat([0, 1], [40, 10]), np.repeat([1, 0], [40, 10])])
+    chances = np.eye(2)[said]
+    assert apart(chances, labels, 0.0) == pytest.approx((0.8 - 0.5) / 0.5)
+    assert apart(chances, labels, 0.1) == pytest.approx((0.9 - 0.5) / 0.5)
+
+
+def test_two_flips_in_a_hundred_are_found(rng: np.random.Generator) -> None:
+    data, y = load_digits(return_X_y=True)
+    wrong, rows = flipped(rng, y, 10, 0.02)
+    (finding,) = seen(table(data, wrong, 10), "TW182")
+    recall, precision = found(finding, rows)
+    assert recall >= 0.8
+    assert precision >= 0.5
 
 
 def test_wrong_numbers_are_found(rng: np.random.Generator) -> None:

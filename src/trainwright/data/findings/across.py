@@ -32,7 +32,7 @@ class Surplus:
     """Pairs of one kind that fall across the split oftener than at random."""
 
     sealed: Rows  # positions of the sealed rows of the pairs
-    expected: float  # pairs across, of as many, by chance
+    expected: float  # pairs across that chance would put there, beside those that are not across
 
 
 def near_copies_across(subject: Subject) -> Iterable[Found]:
@@ -50,7 +50,7 @@ def near_copies_across(subject: Subject) -> Iterable[Found]:
     rows = np.unique(np.concatenate([clear, *[seen.kinds[surplus.sealed] for surplus in more]]))
     if len(rows) == 0:
         return
-    chance = sum(surplus.expected for surplus in more)
+    chance = max((surplus.expected for surplus in more), default=0.0)  # the ways are nested or overlap
     yield Found(
         where=f"rows {names([str(row) for row in rows[:100].tolist()], 5)}",
         what=f"{count(len(rows), 'sealed row')} ({share(len(rows), len(subject.sealed))}) {'is' if len(rows) == 1 else 'are'} nearly a copy of an "
@@ -79,8 +79,9 @@ def surpluses(seen: Measured, sealed: np.ndarray) -> list[Surplus]:
         judged = ~(sealed[a] & sealed[b])
         hits = np.flatnonzero(sealed[a] ^ sealed[b])
         n = int(judged.sum())
-        if len(hits) >= 2 * across * n and at_least(len(hits), n, across) < chance:
-            found.append(Surplus(np.where(sealed[a], a, b)[hits], across * n))
+        honest = (n - len(hits)) * across / (1 - across)  # across, to go with the pairs that are not
+        if len(hits) >= 2 * honest and at_least(len(hits), n, across) < chance:
+            found.append(Surplus(np.where(sealed[a], a, b)[hits], honest))
     return found
 
 

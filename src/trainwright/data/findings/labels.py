@@ -3,13 +3,10 @@
 In       the labelled open rows, at most those that a quick learner looks at (`quick.py`).
 Out      how many labels seem wrong (with a 95 % interval), the rows by rank, and a relabelling of those that are surest.
 How      out-of-fold probabilities, and pruning by noise rate as in confident learning: of the rows of which another class is likelier than
-         their own, as many as there are wrong labels, the widest margins first. How many there are is judged where the classes do not
-         overlap: among the surest quarter of the rows of each predicted class (half, where rows are few), since a wrong label does not
-         care whether its row is easy. There a row with another label is a wrong label, or the learner is wrong about its surest rows; so
-         it is an upper bound, and the closer the better the classes can be told apart. Nothing is told where it explains few of the rows
-         that the learner contradicts: classes overlap there, and no learner could tell a wrong label from a rare case.
-Source   Northcutt, Jiang & Chuang (2021), Journal of Artificial Intelligence Research 70, 1373-1411: confident learning; Liu & Tao (2016),
-         IEEE TPAMI 38(3), 447-461: noise rates from the rows of which the class is surest.
+         their own, about as many as there are wrong labels, the widest margins first, and no more than of which most are wrong. How many
+         there are is the floor under the learner's own mistakes (`contradicted.py`). Nothing is told where the classes are not told apart
+         but for that floor: they overlap there at the surest rows too, and no learner could tell a wrong label from a rare case.
+Source   Northcutt, Jiang & Chuang (2021), Journal of Artificial Intelligence Research 70, 1373-1411: confident learning.
 """
 
 from __future__ import annotations
@@ -20,8 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trainwright.data.findings.contradicted import floor_of, ranks
 from trainwright.data.findings.interface import Check, Found, Subject, count, figure, names, sampled, share
-from trainwright.data.findings.measures import normal_quantile, wilson
 from trainwright.data.findings.outliers import far_out
 from trainwright.data.findings.quick import FOLDS, MOST_BOOSTED, bagged, matrix_of, probabilities, sample_for, values
 from trainwright.data.findings.strength import strengths
@@ -29,15 +26,14 @@ from trainwright.runtime.columns import Floats, Rows
 
 LEAST_ROWS = 100
 LEAST_CLASS = 10  # rows of a class that takes part
-NOISE = 0.015  # of the labels: the lower end of the interval, from which it is told
-NOISE_OF_CLASS = 0.05  # the same for the rows that seem to be of one class
-EXPLAINS = 0.3  # of the rows of which another class is likelier, the share that must be explained by wrong labels
-APART = 0.4  # how much oftener than by chance the learner is right where it says a class, as a mean over classes: 0 by chance, 1 always
-TOGETHER = 1.2  # of the two: where classes overlap a little, more must be explained
-SUREST = 4  # one row of so many …
-SUREST_LEAST = 1_000  # … but so many rows at least, or half of them
+NOISE = 0.006  # of the labels: the lower end of the interval, from which it is told
+LEARNED = 0.4  # how much oftener than by chance the learner is right where it says a class, as a mean over classes: 0 by chance, 1 always
+APART = 0.75  # the same, with the rows that wrong labels explain counted as right: else classes overlap
+SUREST = 4  # a class's own rate is that of one row of so many, the surest …
+SUREST_LEAST = 1_000  # … but of so many rows in all at least, or half of them
 MARGIN = 0.1  # by which another class is likelier than the row's own
 MORE = 1.25  # suspects for each wrong label that is expected: few are missed, and most that are told are wrong
+MOSTLY = 0.6  # of those that are told, the share that must be expected to be wrong
 SURE = 0.9  # probability of another class, from which relabelling is proposed
 CHANCE = 1e-3  # of a false alarm about numbers
 
@@ -52,51 +48,45 @@ class Suspects:
     noise: float
     low: float
     high: float
-    worst: float  # the lower end for the class that rows of other labels seem to be oftenest, at 95 % for all classes together
+    expected: float  # the share of the suspects that is expected to be wrong
 
 
 def suspects_of(chances: Floats, labels: Rows) -> Suspects:
     """From out-of-fold probabilities (rows, classes) and labels (rows,)."""
     n, classes = chances.shape
     seems = chances.argmax(axis=1)
-    own = chances[np.arange(n), labels]
-    margin = chances[np.arange(n), seems] - own
-    sure, part = np.zeros(n, dtype=bool), max(1 / SUREST, min(0.5, SUREST_LEAST / n))
+    top = chances[np.arange(n), seems]
+    margin, other = top - chances[np.arange(n), labels], seems != labels
+    floor = floor_of(top, seems, other)
+    sure = ranks(top, seems) <= max(1 / SUREST, min(0.5, SUREST_LEAST / n))
+    chosen = []
     for number in range(classes):
-        rows = np.flatnonzero(seems == number)
-        some = max(1, round(part * len(rows))) if len(rows) else 0
-        sure[rows[np.argsort(-chances[rows, number], kind="stable")[:some]]] = True
-    other = seems != labels
-    wrong, judged = int((other & sure).sum()), int(sure.sum())
-    noise = wrong / max(1, judged)
-    low, high = wilson(wrong, judged) if judged else (0.0, 1.0)
-    chosen, worst = [], 0.0
-    for number in range(classes):
-        rows = np.flatnonzero((seems == number) & other & (margin >= MARGIN))
         mine = seems == number
+        rows = np.flatnonzero(mine & other & (margin >= MARGIN))
         astray, asked = int((other & sure & mine).sum()), int((sure & mine).sum())
-        worst = max(worst, wilson(astray, asked, normal_quantile(0.05 / classes))[0]) if asked else worst
-        rate = (astray + 5 * noise) / (asked + 5)  # a class of few rows leans on the others
+        rate = (astray + 5 * floor.noise) / (asked + 5)  # a class of few rows leans on the others
         rate += math.sqrt(rate * (1 - rate) / (asked + 5))  # one standard error: where it is not well known, rather too many
-        most = int(np.ceil(MORE * rate * mine.sum()))
-        chosen.append(rows[np.argsort(-margin[rows], kind="stable")[:most]])
-    places = np.concatenate(chosen) if chosen else np.empty(0, np.int64)
+        chosen.append(rows[np.argsort(-margin[rows], kind="stable")[: int(np.ceil(MORE * rate * mine.sum()))]])
+    places = np.concatenate(chosen)
     places = places[np.argsort(-margin[places], kind="stable")]
-    return Suspects(places, seems[places], margin[places], noise, low, high, worst)
+    expected = np.cumsum(floor.wrong[places]) / np.arange(1, len(places) + 1)  # of the first 1, 2, … suspects
+    mostly = np.flatnonzero(expected >= MOSTLY)
+    places = places[: mostly[-1] + 1] if len(mostly) else places[:0]
+    share_wrong = float(expected[len(places) - 1]) if len(places) else 0.0
+    return Suspects(places, seems[places], margin[places], floor.noise, floor.low, floor.high, share_wrong)
 
 
-def noisy(chances: Floats, labels: Rows) -> bool:
-    """Whether some of the labels are wrong, and the classes are far enough apart that it can be told which."""
-    seen = suspects_of(chances, labels)
-    seems = chances.argmax(axis=1)
-    if (seen.low < NOISE and seen.worst < NOISE_OF_CLASS) or len(seen.places) == 0:
-        return False
-    classes = chances.shape[1]
+def apart(chances: Floats, labels: Rows, noise: float) -> float:
+    """How much oftener than by chance the learner is right where it says a class, `noise` of those rows forgiven: a mean over classes."""
+    seems, classes = chances.argmax(axis=1), chances.shape[1]
     base = np.bincount(labels, minlength=classes) / len(labels)
     right = np.bincount(labels[seems == labels], minlength=classes) / np.maximum(1, np.bincount(seems, minlength=classes))
-    apart = float(((right - base) / (1 - base)).mean())
-    explained = seen.noise / float((seems != labels).mean())
-    return apart >= APART and explained >= EXPLAINS and apart + explained >= TOGETHER
+    return float(((np.minimum(1.0, right + noise) - base) / (1 - base)).mean())
+
+
+def told(seen: Suspects, chances: Floats, labels: Rows) -> bool:
+    """Whether the suspects are worth a word: the classes are learned, and told apart but for the wrong labels."""
+    return len(seen.places) > 0 and apart(chances, labels, 0.0) >= LEARNED and apart(chances, labels, seen.noise) >= APART
 
 
 def labels_suspect(subject: Subject) -> Iterable[Found]:
@@ -114,17 +104,17 @@ def labels_suspect(subject: Subject) -> Iterable[Found]:
         return
     matrix = matrix_of({name: subject.column(name, rows) for name in subject.features})
     chances = probabilities(matrix, numbers, len(present), subject.seed)
-    if not noisy(chances, numbers):  # most tables end here, after the quicker learner
+    seen = suspects_of(chances, numbers)
+    if seen.noise < NOISE or not told(seen, chances, numbers):  # most tables end here, after the quicker learner
         return
     if len(present) <= MOST_BOOSTED:
         chances = (chances + bagged(matrix, numbers, len(present), subject.seed)) / 2
-        if not noisy(chances, numbers):
-            return
-    seen = suspects_of(chances, numbers)
+        seen = suspects_of(chances, numbers)
+    if seen.low < NOISE or not told(seen, chances, numbers):
+        return
     agreed = float((chances.argmax(axis=1) == numbers).mean())
     found = rows[seen.places]
     surest = chances[seen.places, seen.seems] >= SURE
-    expected = min(1.0, seen.noise * len(rows) / len(found))
     yield Found(
         where=f"rows {names([str(row) for row in found[:100].tolist()], 5)}",
         what=f"{count(len(found), 'label')} of {len(rows):,} {'is' if len(found) == 1 else 'are'} contradicted by the rest of the row; "
@@ -137,7 +127,7 @@ def labels_suspect(subject: Subject) -> Iterable[Found]:
         figures={
             "suspects": len(found),
             "noise": [figure(seen.noise), figure(seen.low), figure(seen.high)],
-            "expected_wrong": figure(expected),
+            "expected_wrong": figure(seen.expected),
             "agreement": figure(agreed),
             "rows": found[:1000].tolist(),
             "margin": [figure(float(m)) for m in seen.margin[:1000]],

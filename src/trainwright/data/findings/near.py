@@ -78,8 +78,8 @@ def cells_of(subject: Subject, chosen: list[str], rows: Rows) -> Cells:
             continue
         finite = np.isfinite(column)
         some = column if finite.all() else column[finite]
-        (middle, spread), different = _middle_and_spread(some), np.unique(some[:2_000])
-        words[place] = spread == 0 or len(different) <= 2
+        (middle, spread), different = _middle_and_spread(some), _different(some[:2_000])
+        words[place] = spread == 0 or len(np.unique(some[:2_000])) <= 2
         steps[place] = 1.0 if words[place] else min(1.0, float(np.median(np.diff(different))) / spread)
         scaled = column if words[place] else (column - middle) / spread
         values[:, place] = scaled if some is column else np.where(finite, scaled, np.nan)
@@ -87,6 +87,13 @@ def cells_of(subject: Subject, chosen: list[str], rows: Rows) -> Cells:
     kept = len(chosen) - aside
     floor = 0.5 * float(steps.mean()) + aside * float(words.mean()) / kept + 1e-4  # a cell of words left aside is a difference unseen
     return Cells(values, words, aside, floor)
+
+
+def _different(values: Floats) -> Floats:
+    """The distinct values; where most rows share theirs with others, those that repeat: a few finer ones do not make a coarse column fine."""
+    different, times = np.unique(values, return_counts=True)
+    repeat = times > 1
+    return different[repeat] if 2 * times[repeat].sum() > len(values) and repeat.sum() > 1 else different
 
 
 def _middle_and_spread(values: Floats) -> tuple[float, float]:
