@@ -99,7 +99,7 @@ def report(rows: Rows, count: int) -> None:
         refused = {end.split()[1]: number for end, number in ends.items() if end.startswith("refused")}
         told = ", ".join(f"{code} {number:,}" for code, number in sorted(refused.items()))
         after = sum(number for end, number in ends.items() if end.startswith("loaded, then"))
-        lines.append([kind, f"{sum(ends.values()):,}", told, f"{ends.get('loaded', 0):,}", f"{after:,}", ends.get("FAILED", 0)])
+        lines.append([kind, f"{sum(ends.values()):,}", told, f"{ends.get('loaded and answered', 0):,}", f"{after:,}", ends.get("FAILED", 0)])
     failures = [failure for row in rows.rows for failure in row["failures"]]
     total = sum(came.values())
     slowest, largest = max(row["seconds"] for row in rows.rows), max(row["bytes"] for row in rows.rows)
