@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
+
 import numpy as np
 import polars as pl
 import pytest
@@ -9,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainwright.data.cells import type_series
-from trainwright.data.infer import DATES
+from trainwright.data.infer import DATES, _shaped
+from trainwright.runtime import spelling
 from trainwright.runtime.cells import NotTyped, parsed, reader_of
 from trainwright.runtime.columns import Coded
 from trainwright.runtime.schema import ColumnSchema
@@ -94,6 +98,22 @@ def test_every_date_format_in_both_engines(form, rng):
     np.testing.assert_array_equal(parse_dates(pl.Series(texts), form), np.array(truth, dtype=float))
     if "S" in form or form == "iso":
         np.testing.assert_array_equal(truth, [moment.timestamp() for moment in moments])
+    for text in texts:  # the shortcut by a text's shape leaves out no format that reads it
+        shaped = [one for one in _shaped(re.sub("[0-9]", "0", text)) if parsed(text, one) is not None]
+        assert shaped == [one for one in DATES if parsed(text, one) is not None]
+
+
+@given(st.text(st.sampled_from("aBé ß_-.,+%<>=1٣Å\u0301ﬁ\u200b"), max_size=8))
+def test_plain_words_take_no_other_way_than_odd_ones(word):
+    """The shortcuts for words of ASCII or of letters alone, against the rules as they are written down."""
+    plain = "".join(mark for mark in unicodedata.normalize("NFD", word) if not unicodedata.combining(mark))
+    told = {
+        "casefold": unicodedata.normalize("NFKC", word).casefold(),
+        "accents": unicodedata.normalize("NFC", plain),
+        "punctuation": " ".join(re.sub(r"(?!(?<!\w)-\d)[^\w\s+%<>=]|_", " ", word).split()),
+    }
+    for rule, form in told.items():
+        assert spelling._RULES[rule](word) == form
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import compress
 from typing import Any, Final
 
@@ -29,7 +30,7 @@ from numpy.typing import NDArray
 
 from trainwright.data.cells import FEW, parse_dates
 from trainwright.data.dataset import Role
-from trainwright.runtime.cells import ENDLESS, number_pattern, parsed
+from trainwright.runtime.cells import ENDLESS, date_regex, number_pattern, parsed
 from trainwright.runtime.schema import ColumnSchema, Kind
 
 MARKS: Final = frozenset({"na", "n/a", "nan", "null", "?", "#n/a", "#na", "<na>", "nat", "\\n", "#null!", "#value!", "#div/0!", "1.#qnan", "-nan"})
@@ -321,8 +322,8 @@ def date_formats(values: Mapping[str, int], in_order: Sequence[str] = ()) -> tup
     if sum(values[text] for text in todo) < ENOUGH * cells:
         return (), "", []
     probe = todo[:: max(1, len(todo) // 60)]
-    reads_any = [form for form in DATES if any(parsed(text, form) is not None for text in probe)]
-    likely = reads_any if sum(any(parsed(text, form) is not None for form in reads_any) for text in probe) >= 0.8 * len(probe) else []
+    reading = [{form for form in _shaped(re.sub("[0-9]", "0", text)) if parsed(text, form) is not None} for text in probe]
+    likely = [form for form in DATES if any(form in forms for forms in reading)] if sum(map(bool, reading)) >= 0.8 * len(probe) else []
     formats: list[str] = []
     notes: list[str] = []
     read: set[str] = set()
@@ -346,6 +347,12 @@ def date_formats(values: Mapping[str, int], in_order: Sequence[str] = ()) -> tup
         return (), "", []
     names = " and ".join("ISO 8601" if form == "iso" else form for form in formats)
     return tuple(formats), "dates written " + "; ".join((names, *notes)), left
+
+
+@lru_cache(maxsize=4096)
+def _shaped(shape: str) -> tuple[str, ...]:
+    """The formats whose pattern fits a text, given with all its digits as 0: no pattern tells one digit from another."""
+    return tuple(form for form in DATES if date_regex(form).fullmatch(shape))
 
 
 def _read_by(texts: Sequence[str], form: str) -> NDArray[np.bool_]:

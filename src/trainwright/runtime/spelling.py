@@ -20,7 +20,7 @@ ROUNDS: Final = 8  # one rule can make work for another (a mark that was strippe
 
 
 def _casefold(word: str) -> str:
-    return unicodedata.normalize("NFKC", word).casefold()
+    return word.lower() if word.isascii() else unicodedata.normalize("NFKC", word).casefold()
 
 
 def _blanks(word: str) -> str:
@@ -29,11 +29,15 @@ def _blanks(word: str) -> str:
 
 
 def _accents(word: str) -> str:
+    if word.isascii():
+        return word
     return unicodedata.normalize("NFC", "".join(mark for mark in unicodedata.normalize("NFD", word) if not unicodedata.combining(mark)))
 
 
 def _punctuation(word: str) -> str:
     """Whatever is neither letter, digit or sign of a number becomes a blank: "St. Louis" and "St Louis" are one word, "-1" and "1" are not."""
+    if word.isalnum():
+        return word
     return " ".join(re.sub(r"(?!(?<!\w)-\d)[^\w\s+%<>=]|_", " ", word).split())
 
 

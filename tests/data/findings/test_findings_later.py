@@ -7,6 +7,7 @@ import pytest
 from made_datasets import made, seen, words
 from sklearn.metrics import roc_auc_score
 
+from trainwright.data.findings import later
 from trainwright.data.findings.proxies import area_of
 
 DAY = 86_400.0
@@ -37,6 +38,17 @@ def test_dates_after_the_row(rng: np.random.Generator) -> None:
     columns["closed"] = start - DAY * rng.uniform(0, 30, 900)
     timed = made(columns, y, classes=("n", "y"), kinds=kinds, roles={"start": "time"}, how="time:start")  # type: ignore[arg-type]
     assert not seen(timed, "TW186")
+
+
+def test_of_many_dates_the_first_are_clocks(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two late dates, each later than the first and than one another by class: with pairs for one clock alone, only the first is one."""
+    start, y = DAY * rng.uniform(0, 1000, 900), rng.integers(0, 2, 900)
+    late = {name: start + DAY * np.where(y == sign, 30, -30) for name, sign in (("up", 1), ("down", 0))}
+    columns = noise_table(rng) | {"start": start, **late}
+    data = made(columns, y, classes=("n", "y"), kinds=dict.fromkeys(("start", *late), "datetime"))  # type: ignore[arg-type]
+    assert {f.figures["clock"] for f in seen(data, "TW186")} == {"start", "up", "down"}
+    monkeypatch.setattr(later, "MOST_PAIRS", 3)
+    assert {f.figures["clock"] for f in seen(data, "TW186")} == {"start"}
 
 
 @pytest.mark.parametrize(("step", "timely", "told"), [(1, False, True), (-1, False, True), (1, True, True), (-1, True, False), (7, False, True)])

@@ -23,6 +23,7 @@ TOLD = 0.2  # Kolmogorov's distance of one class, or the rank correlation, from 
 SURE = 1e-4  # the chance of so much by chance, for all columns together
 LATER = 0.01  # the share of rows with a date after their own time
 DEPENDS = 0.3  # Cramér's V between "later" and the class
+MOST_PAIRS = 2_000  # of dates that are compared
 STEPS = (1, 2, 3, 4, 5, 6, 7, 12, 14, 24, 28, 30, 48, 52, 365)  # rows between a row and the one whose target it holds
 WIDTHS = (2, 3, 4, 5, 6, 7, 10, 12, 14, 20, 24, 28, 30, 48, 50, 52, 60, 90, 100)  # of a moving mean
 AGREE = 0.98  # of the rows where it says something
@@ -92,13 +93,16 @@ def goes_with(column: Floats, target: Floats, *, classes: bool) -> tuple[float, 
 
 
 def dates_later(subject: Subject) -> Iterable[Found]:
-    """TW186: a date among the features that lies after the row's own time, or after another date in a way that depends on the class."""
+    """TW186: a date among the features that lies after the row's own time, or after another date in a way that depends on the class.
+
+    Of very many dates the first ones are taken as clocks for all, MOST_PAIRS pairs at most.
+    """
     dates = [name for name in subject.features if subject.kinds[name] == "datetime"]
     told = [name for name in subject.dataset.table.named("time") if subject.described[name].schema.kind == "datetime"]
     rows = subject.sample(subject.labelled, LEAK_SAMPLE, "later dates")
     assert subject.dataset.target is not None
     target = subject.dataset.target[rows]
-    for clock in told or dates:
+    for clock in told or dates[: max(1, MOST_PAIRS // max(1, len(dates)))]:
         start = subject.column(clock, rows)
         for name in dates:
             column = subject.column(name, rows)
@@ -269,7 +273,8 @@ def means_of_categories(subject: Subject) -> list[Borrowed]:
         outcomes = [target]
     found = []
     keys = [d.schema.name for d in subject.dataset.table.described if d.role != "target" and d.schema.kind in ("category", "ordered", "identifier")]
-    numbers = {name: np.asarray(subject.column(name, rows)) for name in subject.numbers if subject.kinds[name] == "number"}
+    columns = {name: np.asarray(subject.column(name, rows)) for name in subject.numbers if subject.kinds[name] == "number"}
+    numbers = {name: (x, 1e-9 * max(1.0, float(np.abs(x).max()))) for name, x in columns.items() if np.isfinite(x).all()}
     for key in keys[:100]:
         column = subject.column(key, rows)
         if not isinstance(column, Coded):
@@ -278,12 +283,14 @@ def means_of_categories(subject: Subject) -> list[Borrowed]:
         if size < 20 or size > len(rows) // 2:
             continue
         counts = np.bincount(values, minlength=size).astype(np.float64)
-        some = np.argsort(values, kind="stable")[: min(len(rows), 2_000)]
-        for name, x in numbers.items():
-            if not np.isfinite(x).all() or len(np.unique(x[some])) > len(np.unique(values[some])):
+        order = np.argsort(values, kind="stable")
+        places = np.flatnonzero(values[order[1:]] == values[order[:-1]])[:100]
+        one, next_one = order[places], order[places + 1]  # of the same category
+        for name, (x, rounding) in numbers.items():
+            if (np.abs(x[one] - x[next_one]) > 2 * rounding).any():
                 continue
             sums = np.bincount(values, weights=x, minlength=size)
-            if np.abs(x - (sums / counts)[values]).max() > 1e-9 * max(1.0, float(np.abs(x).max())):
+            if np.abs(x - (sums / counts)[values]).max() > rounding:
                 continue  # not the same in all rows of a category
             for outcome in outcomes:
                 means = np.bincount(values, weights=outcome, minlength=size) / counts
