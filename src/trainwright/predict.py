@@ -20,21 +20,29 @@ from trainwright.record import files
 from trainwright.record.log import NAME
 from trainwright.runtime.columns import Coded, Column, rows_of
 from trainwright.runtime.schema import ColumnSchema
-from trainwright.runtime.steps import Windows
+from trainwright.runtime.steps.windows import no_earlier
 
 if TYPE_CHECKING:
     import polars as pl
 
 
 def predict_file(
-    model: str | Path, source: str | Path | Place, output: Path, *, identifier: str | None = None, room: Room | None = None
+    model: str | Path,
+    source: str | Path | Place,
+    output: Path,
+    *,
+    identifier: str | None = None,
+    earlier: str | Path | Place | None = None,
+    room: Room | None = None,
 ) -> dict[str, Any]:
     """Predict every row of `source` with a run's bundle (or a bundle) and write `output` (.csv or .parquet).
 
-    `room` says from which size on the source is read in chunks; a bundle with windows reads every source at once, which is noted where it matters.
+    `earlier` is a source of rows that came before, for a bundle with windows: of the columns of its keys, times and values. `room` says from which
+    size on the source is read in chunks; a bundle with windows reads every source at once, which is noted where it matters.
     Gives `rows`, `columns` of the output, `notes` in words (columns that were not needed).
     Raises SourceError for a source that cannot be read, lacks a column of the model (TW039) or of `identifier` (TW021), or has cells that are not
-    what they should be (TW032); RequestError TW009 for another ending, and for an output that is the source; MachineError when it cannot be written.
+    what they should be (TW032); BadInput TW046 for earlier rows that no window would look at; RequestError TW009 for another ending, and for an
+    output that is the source; MachineError when it cannot be written.
     """
     if output.suffix not in (".csv", ".parquet"):
         raise RequestError("TW009", f"cannot write {output.suffix or 'a file without ending'}", where=str(output), fix="end it with .csv or .parquet")
@@ -45,8 +53,9 @@ def predict_file(
     made = ["prediction", *(f"probability_{name}" for name in bundle.classes)]
     if identifier in made:
         raise RequestError("TW009", f"the output has a column {identifier!r} of its own", where="--id", fix="rename the column of the source")
+    before = None if earlier is None else _earlier(bundle, place_of(earlier))
     notes: list[str] = []
-    if any(isinstance(step, Windows) for _, step, _ in bundle.steps):
+    if bundle.windows:
         if _bytes_of(named) > (room or Room()).streamed:
             notes.append("the source was read at once, not in chunks: the model looks back at earlier rows (windows)")
         room = Room(streamed=1 << 60)
@@ -58,7 +67,7 @@ def predict_file(
     table = read_table(opened, like=bundle.features)
     names = None if identifier is None else _words(opened, identifier)
     columns = {feature.name: table.columns[feature.name] for feature in bundle.features}
-    written = _answered(bundle, columns, identifier, names)
+    written = _answered(bundle, columns, identifier, names, before)
     _write(written, output)
     return _told(bundle, table.rows, table.source.columns, written.columns, output, identifier, [*table.source.notes, *notes])
 
@@ -69,11 +78,30 @@ def _bytes_of(place: Place) -> int:
     return sum(file.stat().st_size for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file())
 
 
-def _answered(bundle: runtime.Bundle, columns: Mapping[str, Column], identifier: str | None, names: list[str | None] | None) -> pl.DataFrame:
+def _earlier(bundle: runtime.Bundle, place: Place) -> dict[str, Any]:
+    """What the bundle's windows read of earlier rows, and their targets where the source has them."""
+    if not bundle.windows:
+        raise no_earlier()
+    opened = open_source(place, Room(streamed=1 << 60))
+    reads = {name for step in bundle.windows for name in step.reads}
+    targets = {step.of: "category" if step.truth else "number" for step in bundle.windows if step.target and step.of in opened.scanned.dtypes}
+    needed = [feature for feature in bundle.features if feature.name in reads]
+    needed += [ColumnSchema(name=name, kind=kind) for name, kind in targets.items()]  # type: ignore[arg-type]
+    columns = read_table(opened, like=needed).columns
+    return {schema.name: column.words() if isinstance(column := columns[schema.name], Coded) else column for schema in needed}
+
+
+def _answered(
+    bundle: runtime.Bundle,
+    columns: Mapping[str, Column],
+    identifier: str | None,
+    names: list[str | None] | None,
+    earlier: Mapping[str, Any] | None = None,
+) -> pl.DataFrame:
     """The output for some rows: the identifier where one is asked for, the answer, the probabilities."""
     import polars as pl
 
-    outputs = bundle.outputs_of(columns)
+    outputs = bundle.outputs_of(columns, earlier=earlier)
     answers = bundle.answers(outputs)
     made = [] if identifier is None else [pl.Series(identifier, names, dtype=pl.String)]
     made.append(pl.Series("prediction", answers.tolist() if answers.dtype == object else answers))

@@ -12,7 +12,9 @@ import polars as pl
 import pytest
 
 import trainwright
-from trainwright.errors import BadInput
+from trainwright.cli import main
+from trainwright.errors import BadInput, SourceError
+from trainwright.predict import predict_file
 from trainwright.record.log import read_events
 
 pytestmark = pytest.mark.slow
@@ -96,6 +98,33 @@ def test_earlier_rows_for_a_bundle_that_looks_at_none_are_refused(tmp_path: Path
     plain = trainwright.train(payments(np.random.default_rng(3), 1200), **PLAN, transforms="none", out=tmp_path)
     with pytest.raises(BadInput, match="TW046"):
         plain.bundle.predict([{"amount": 1.0}], earlier=[{"amount": 1.0}])
+    payments(np.random.default_rng(3), 20).write_csv(tmp_path / "rows.csv")
+    assert (
+        main(["predict", str(plain.folder), str(tmp_path / "rows.csv"), "-o", str(tmp_path / "out.csv"), "--earlier", str(tmp_path / "rows.csv")])
+        == 2
+    )
+    assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_file_is_predicted_after_a_file_of_earlier_rows(run: trainwright.Run, tmp_path: Path, form: str) -> None:
+    rows = payments(np.random.default_rng(7))[2400:]
+    before, after = rows[: len(rows) // 2], rows[len(rows) // 2 :]
+    for name, frame in (("before", before), ("untold", before.drop("fraud")), ("after", after.drop("fraud"))):
+        getattr(frame, f"write_{form}")(tmp_path / f"{name}.{form}")
+
+    def said(earlier: str | None) -> np.ndarray:
+        found = predict_file(run.folder, tmp_path / f"after.{form}", tmp_path / "out.parquet", earlier=earlier and tmp_path / f"{earlier}.{form}")
+        assert found["rows"] == len(after)
+        return pl.read_parquet(tmp_path / "out.parquet")["probability_yes"].to_numpy()
+
+    for earlier, given in (("before", before), ("untold", before.drop("fraud")), (None, None)):
+        truth = run.bundle.predict_proba(after.drop("fraud"), earlier=given)[:, 1]
+        np.testing.assert_array_equal(said(earlier), truth)
+    assert not np.array_equal(said("before"), said("untold"))
+    before.drop("when").write_csv(tmp_path / "cut.csv")
+    with pytest.raises(SourceError, match="TW039"):
+        predict_file(run.folder, tmp_path / f"after.{form}", tmp_path / "out.parquet", earlier=tmp_path / "cut.csv")
 
 
 def test_without_history_no_training_row_ships_and_the_evidence_is_the_same(run: trainwright.Run, tmp_path: Path) -> None:
