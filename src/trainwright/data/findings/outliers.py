@@ -22,12 +22,13 @@ from numpy.typing import NDArray
 from trainwright.data.findings.interface import SAMPLE, Check, Found, Subject, count, figure, names, sampled, share
 from trainwright.runtime.columns import Coded, Floats, Rows
 
-CHANCE = 1e-3  # of one false alarm in a whole table
+CHANCE = 1e-3  # of one false alarm about rows in a whole table
+CHANCE_VALUES = 0.01  # the same about values, for all columns together
 FAR_PART = 0.01  # the share of rows that may be far out; more are a group of their own
 FAR_LEAST = 5  # but so many at least may be
 TIMES = 1.5  # as far from the median as the next: in columns of few digits every gap is wide for chance, and few matter
-TAIL_PART = 0.05  # of the rows, by which the tail is judged …
-TAIL_LEAST, TAIL_MOST = 30, 2_000  # … within these bounds
+TAIL_PART = 0.02  # of the rows, by which the tail is judged: further in the spacings are wider where a tail is lighter than a power …
+TAIL_LEAST, TAIL_MOST = 20, 2_000  # … within these bounds
 DISTINCT = 20  # numbers of fewer distinct values are codes or counts, not measures
 ROW_COLUMNS = 200  # numbers that take part in the distance of a row
 SENTINELS = frozenset([0.0, *(sign * (10.0**n - 1) for n in range(1, 10) for sign in (1, -1)), -1.0])
@@ -155,7 +156,7 @@ def _place(subject: Subject, name: str, column: Column) -> NDArray[np.bool_]:
 
 def _chance(subject: Subject) -> float:
     """The chance below which a tail is told: there are two of each column."""
-    return CHANCE / (2 * max(1, len(columns(subject))))
+    return CHANCE_VALUES / (2 * max(1, len(columns(subject))))
 
 
 def values_far_out(subject: Subject) -> Iterable[Found]:
