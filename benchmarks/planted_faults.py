@@ -1,6 +1,7 @@
 """Planted faults on clean tables: how often each is found, and how often the same check speaks on the table as it was.
 
-Ten tables are those on which the thresholds of the checks were set; ten fresh ones nobody had looked at (`planted_tables.py`). Both are told apart.
+Ten tables are those on which the thresholds of the checks were set; ten fresh ones nobody had looked at (`planted_tables.py`). Each group has
+its own figures.
 
 Each fault is planted at two strengths with three seeds. Run: `python benchmarks/planted_faults.py [--seeds 3]`. A stopped run goes on where
 it ended. Every table has at most 2,500 rows and three columns more (a random category, a random protected attribute, a random given split),

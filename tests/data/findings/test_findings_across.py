@@ -9,9 +9,9 @@ import pytest
 from made_datasets import made, seen
 
 from trainwright.data.dataset import Dataset, Finding
-from trainwright.data.findings.across import at_least, disjoint
+from trainwright.data.findings.across import at_least, disjoint, surpluses
 from trainwright.data.findings.interface import Subject
-from trainwright.data.findings.near import measured, near_pairs
+from trainwright.data.findings.near import Cells, Measured, cells_of, measured, near_pairs
 
 ROWS, SEALED = 2000, 400
 
@@ -70,3 +70,28 @@ def test_chance_of_pairs_across(rng: np.random.Generator) -> None:
 def test_each_row_is_in_one_pair_its_nearest_first() -> None:
     a, b = np.array([0, 1, 0, 4]), np.array([1, 2, 2, 5])
     assert disjoint(a, b, np.array([0.2, 0.1, 0.3, 0.4]), 6).tolist() == [1, 3]
+
+
+@pytest.mark.parametrize(("across", "told"), [(1110, False), (2200, True)])
+def test_at_least_half_of_the_pairs_across_are_surplus(rng: np.random.Generator, across: int, told: bool) -> None:
+    """3,000 pairs that differ in one cell. By chance 1,000 go across: 1,110 are too many for chance, but nearly all of them are honest."""
+    rows = rng.normal(size=(3000, 4))
+    twins = rows.copy()
+    twins[:, 3] += 1.0
+    values = np.vstack([rows, twins]).astype(np.float32)
+    first = np.arange(3000)
+    cells = Cells(values, np.zeros(4, dtype=bool), 1, 0.0)
+    sealed = np.zeros(6000, dtype=bool)
+    sealed[:across] = True  # the first of so many pairs, and others on both sides up to a fifth of all rows
+    rest = max(0, (1200 - across) // 2)
+    sealed[across : across + rest] = sealed[3000 + across : 3000 + across + rest] = True
+    found = surpluses(Measured(np.arange(6000), cells, first, first + 3000, rng), sealed)
+    assert bool(found) == told
+
+
+def test_a_few_finer_numbers_do_not_make_a_column_fine(rng: np.random.Generator) -> None:
+    whole = rng.integers(0, 12, (900, 5)).astype(float)
+    finer = whole.copy()
+    finer[:20] += 0.001 * rng.normal(size=(20, 5))
+    floors = [cells_of(Subject(table(data, np.array([0]))), [f"n{i}" for i in range(5)], np.arange(900)).floor for data in (whole, finer)]
+    assert floors[1] == pytest.approx(floors[0], rel=0.05)

@@ -10,7 +10,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, loa
 
 from conftest import package_file
 from trainwright.data.dataset import Dataset, Finding
-from trainwright.data.findings.labels import apart, suspects_of
+from trainwright.data.findings.labels import Suspects, apart, suspects_of, told
 
 
 def table(data: np.ndarray, target: np.ndarray, classes: int) -> Dataset:
@@ -104,6 +104,9 @@ def test_how_far_apart_by_hand() -> None:
     chances = np.eye(2)[said]
     assert apart(chances, labels, 0.0) == pytest.approx((0.8 - 0.5) / 0.5)
     assert apart(chances, labels, 0.1) == pytest.approx((0.9 - 0.5) / 0.5)
+    for noise, said_so in ((0.05, False), (0.1, True)):  # 0.7 and 0.8 of the way: told from 0.75 on
+        seen_ = Suspects(np.arange(40, 50), np.zeros(10, dtype=np.int64), np.ones(10), noise, noise, noise, 0.9)
+        assert told(seen_, chances, labels) is said_so
 
 
 def test_two_flips_in_a_hundred_are_found(rng: np.random.Generator) -> None:

@@ -51,6 +51,25 @@ def test_planted_numbers_are_found_and_capped(rng: np.random.Generator) -> None:
     assert str(rest.max()) not in str(finding.as_dict())
 
 
+def test_false_alarms_are_for_the_whole_table() -> None:
+    told = 0
+    for seed in range(40):
+        drawn = np.random.default_rng([13, seed]).pareto(1.5, (600, 12)) + 1.0
+        told += len(seen(made({f"n{i}": drawn[:, i] for i in range(12)}), "TW189"))
+    assert told <= 3  # at one in a hundred tables each, more have a chance of 1 in 1,000
+
+
+@pytest.mark.parametrize("column", [5, 6, 12])
+def test_slipped_points_in_a_small_table(rng: np.random.Generator, column: int) -> None:
+    data = load_wine().data.copy()
+    rows = rng.choice(len(data), 3, replace=False)
+    middle = np.median(data[:, column])
+    data[rows, column] = middle + 10 * np.abs(data[:, column] - middle).max() * rng.uniform(1.0, 1.5, 3)
+    (finding,) = seen(made({f"n{i}": data[:, i] for i in range(data.shape[1])}), "TW189")
+    assert finding.columns == (f"n{column}",)
+    assert finding.figures[f"n{column}"]["rows"] == sorted(rows.tolist())
+
+
 @pytest.mark.parametrize("load", [load_breast_cancer, load_wine, load_diabetes])
 def test_clean_tables_have_nothing_far_out(load: object) -> None:
     data = load().data  # type: ignore[operator]
