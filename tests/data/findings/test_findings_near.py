@@ -10,8 +10,9 @@ from made_datasets import made, seen, words
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 
 from trainwright.data.dataset import Fold
+from trainwright.data.findings import near
 from trainwright.data.findings.interface import Subject
-from trainwright.data.findings.near import cells_of, dimension
+from trainwright.data.findings.near import candidates, cells_of, dimension
 
 
 def columns_of(data: np.ndarray) -> dict[str, np.ndarray]:
@@ -73,3 +74,15 @@ def test_the_dimension_is_that_of_the_plane(rng: np.random.Generator, flat: int)
     subject = Subject(made(columns_of(x)))  # type: ignore[arg-type]
     cells = replace(cells_of(subject, list(subject.features), np.arange(500)), aside=0)
     assert dimension(cells, np.arange(500)) == pytest.approx(flat, rel=0.35)
+
+
+def test_where_candidates_are_too_many_those_equal_in_most_bands_stay(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = rng.normal(size=(4000, 8))
+    x[3900:] = x[:100]
+    x[np.arange(3900, 4000), rng.integers(0, 8, 100)] += 3.0  # one cell is another
+    cells = cells_of(Subject(made(columns_of(x))), [f"n{i}" for i in range(8)], np.arange(4000))  # type: ignore[arg-type]
+    assert len(candidates(cells, np.random.default_rng(1))[0]) > 4000
+    monkeypatch.setattr(near, "MOST_PAIRS", 400)
+    first, second = candidates(cells, np.random.default_rng(1))
+    assert len(first) == 400
+    assert len({(int(a), int(b)) for a, b in zip(first, second, strict=True)} & {(i, 3900 + i) for i in range(100)}) >= 90

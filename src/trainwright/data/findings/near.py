@@ -103,7 +103,7 @@ def _middle_and_spread(values: Floats) -> tuple[float, float]:
 
 
 def candidates(cells: Cells, rng: np.random.Generator) -> tuple[Rows, Rows]:
-    """Pairs of positions that are equal in some band of columns, each pair once; at most MOST_PAIRS."""
+    """Pairs of positions that are equal in some band of columns, each pair once; at most MOST_PAIRS, those of most bands."""
     n, columns = cells.values.shape
     order, ties = rng.permutation(columns), rng.permutation(n)
     found: list[Rows] = []
@@ -126,9 +126,10 @@ def candidates(cells: Cells, rng: np.random.Generator) -> tuple[Rows, Rows]:
                 a, b = by[:-step], by[step:]
                 same = key[a] == key[b]
                 found.append(np.minimum(a, b)[same] * n + np.maximum(a, b)[same])
-    pairs = np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
-    if len(pairs) > MOST_PAIRS:
-        pairs = np.sort(rng.choice(pairs, MOST_PAIRS, replace=False))
+    pairs, times = np.unique(np.concatenate(found), return_counts=True) if found else (np.empty(0, np.int64), np.empty(0, np.int64))
+    if len(pairs) > MOST_PAIRS:  # those that are equal in most bands; among equals by chance
+        mixed = rng.permutation(len(pairs))
+        pairs = np.sort(pairs[mixed[np.argsort(-times[mixed], kind="stable")[:MOST_PAIRS]]])
     return pairs // n, pairs % n
 
 
