@@ -212,6 +212,7 @@ def test_what_contradicts_the_sample_late_in_the_file(tmp_path: Path, column: st
     same(written(tmp_path, "\n".join(lines) + "\n"), chunked(120))
 
 
+@pytest.mark.slow
 def test_parquet_of_all_types(tmp_path: Path, rng: np.random.Generator) -> None:
     import polars as pl
 

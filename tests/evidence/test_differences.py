@@ -18,6 +18,7 @@ def two_models(rng: np.random.Generator, rows: int = 600) -> tuple[np.ndarray, n
     return truth, *(np.stack([1 - p, p], axis=1) for p in both)
 
 
+@pytest.mark.slow
 def test_paired_differences_are_those_of_the_two_scores_and_their_draws(rng: np.random.Generator) -> None:
     truth, first, second = two_models(rng)
     found = ev.differences(TASKS["binary"], truth, first, {"second": second}, metric="log_loss", seed=0)["second"]

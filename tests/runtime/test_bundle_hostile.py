@@ -702,6 +702,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.slow
 def test_hundreds_of_hostile_bundles_made_from_sound_ones(tmp_path: Path):
     """Each in a process of its own; `benchmarks/hostile_bundles.py` opens 100,000. The parent is a process without threads."""
     tests, count = Path(__file__).resolve().parent.parent, 330

@@ -159,6 +159,7 @@ def test_extremes_are_finite_and_nothing_is_fine() -> None:
     assert not any(np.isinf(plain.apply(far)[name]).any() for name in plain.names)
 
 
+@pytest.mark.slow
 def test_a_million_rows_take_seconds(rng: np.random.Generator) -> None:
     rows = 1_000_000
     columns = {

@@ -138,6 +138,7 @@ def test_losses_are_weighted_as_gains_are_and_the_reason_for_none_is_told(
     assert not none.kept
 
 
+@pytest.mark.slow
 def test_nested_folds_choose_for_themselves(rng: np.random.Generator, tmp_path: Path) -> None:
     plan, dataset = planned(made(rng, 400), transforms=["target_encoding"])
     assert dataset.splits.design == "nested"

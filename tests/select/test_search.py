@@ -178,6 +178,7 @@ def test_baselines_and_their_bundles_come_before_what_transforms_are_worth(datas
         assert "interact" not in steps, name
 
 
+@pytest.mark.slow
 def test_the_choice_of_transforms_ends_with_its_share_and_is_the_same_when_repeated(dataset: Dataset, tmp_path: Path) -> None:
     plan = planned(dataset, time=200, transforms=["interact"], learners=["tabular/tree", "tabular/lightgbm"])
     outcomes, _ = searched(plan, dataset, tmp_path / "first", step=4.0)

@@ -111,6 +111,7 @@ def test_infinities_are_no_trouble(rng: np.random.Generator) -> None:
     assert not any(finding.blocking for finding in find(made({"x": x, "z": x * 2, "n": rng.normal(size=500)}, rng.normal(size=500))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["binary", "three classes", "numbers", "given"])
 def test_noise_blocks_nothing_and_hardly_warns(kind: str) -> None:
     gaps = others = 0
@@ -137,6 +138,7 @@ def test_noise_blocks_nothing_and_hardly_warns(kind: str) -> None:
     assert gaps <= 5  # two attributes and their crossing in 20 tables, each wrong in 5 % by design: 3 expected
 
 
+@pytest.mark.slow
 def test_wide_and_long_tables_take_seconds(rng: np.random.Generator) -> None:
     long = {f"n{i}": rng.normal(size=50_000) for i in range(40)} | {f"c{i}": words(rng.integers(0, 8, 50_000)) for i in range(10)}
     started = time.process_time()

@@ -9,7 +9,7 @@ from made_datasets import made, seen, words
 MANY = 101_000  # rows: more than any check's sample
 
 
-@pytest.mark.parametrize("rows", [2_000, MANY])
+@pytest.mark.parametrize("rows", [2_000, pytest.param(MANY, marks=pytest.mark.slow)])
 def test_leaks_and_order_and_pairs(rng: np.random.Generator, rows: int) -> None:
     y = np.repeat(np.arange(rows // 50) % 2, 50)
     almost = np.where(rng.uniform(size=rows) < 0.005, 1 - y, y) * 1.0
